@@ -1,0 +1,8 @@
+// Package caddyec2 is the import for xcaddy: it adds every module of caddy-ec2 to a Caddy build, and nothing else.
+//
+//	xcaddy build --with github.com/caddy-ec2/caddy-ec2
+package caddyec2
+
+import (
+	_ "github.com/caddy-ec2/caddy-ec2/ec2upstreams" // http.reverse_proxy.upstreams.ec2, admin.api.ec2upstreams
+)
