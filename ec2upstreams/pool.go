@@ -1,0 +1,418 @@
+package ec2upstreams
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-ec2/caddy-ec2/internal/fleet"
+	"github.com/caddy-ec2/caddy-ec2/internal/probe"
+)
+
+const (
+	// coldWait is how long a request may wait for the very first fleet after the start; later ones never wait.
+	coldWait = 5 * time.Second
+	// Checks at once in one pool. Those of unhealthy backends, which end in time-outs, have places of their own,
+	// so that a dead zone does not delay the checks of the living.
+	upChecks   = 256
+	downChecks = 128
+	// minRampStep is the shortest time between two views while a backend is in its slow start.
+	minRampStep = 250 * time.Millisecond
+	// zoneRetry is the wait before the own zone is asked for again.
+	zoneRetry = 30 * time.Second
+)
+
+// backend is an instance at one address. A new address makes a new backend, which has to prove itself.
+type backend struct {
+	inst *fleet.Instance
+	target
+	health   health
+	rampFrom time.Time // when the slow start began, zero if there was none
+	note     string    // why it is in or out
+	in       bool      // it gets requests
+
+	queue     *queue
+	slot      int // in the queue's heap, -1 while it is checked
+	due       time.Time
+	gone      bool
+	checks    uint64
+	checkedAt time.Time
+	took      time.Duration
+	lastErr   error
+}
+
+// user is a running configuration's share in a pool.
+type user struct {
+	fleet.Options
+	// changed is called after a new view, by the pool's goroutine; it must not block.
+	changed func()
+}
+
+// pool checks the backends of one query and publishes which of them work.
+type pool struct {
+	settings poolSettings
+	key, id  string
+	handle   *fleet.Handle
+	checker  probe.Checker
+	ownZone  func(context.Context) string // asks for this node's zone; "" if it can't be had now
+
+	view      atomic.Pointer[view]
+	ready     chan struct{} // closed once a first view is there, or coldWait is over
+	readyOnce sync.Once
+
+	mu       sync.Mutex // guards what follows; no request takes it
+	backends []*backend // in the order of the fleet
+	zone     string
+	users    []*user
+	up, down queue
+	passed   uint64 // checks by result
+	failed   uint64
+	cancel   context.CancelFunc
+	done     chan struct{}
+}
+
+func newPool(s poolSettings, h *fleet.Handle, c probe.Checker, ownZone func(context.Context) string) *pool {
+	p := &pool{
+		settings: s, key: s.key(), id: s.id(), handle: h, checker: c, ownZone: ownZone,
+		ready: make(chan struct{}), zone: s.OwnZone,
+		up: queue{limit: upChecks}, down: queue{limit: downChecks},
+	}
+	p.view.Store(&view{})
+	return p
+}
+
+// attach gives the pool a user, whose options are in force until another comes. The first one starts it.
+func (p *pool) attach(u *user) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.users = append(p.users, u)
+	p.configure()
+	if p.cancel == nil {
+		ctx, cancel := context.WithCancel(context.Background())
+		p.cancel, p.done = cancel, make(chan struct{})
+		go p.run(ctx)
+	}
+}
+
+// detach takes a user off; unknown ones are ignored.
+func (p *pool) detach(u *user) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.users)
+	p.users = slices.DeleteFunc(p.users, func(o *user) bool { return o == u })
+	if len(p.users) < n && len(p.users) > 0 {
+		p.configure()
+	}
+}
+
+// configure hands the options in force to the poller; p.mu is held.
+func (p *pool) configure() {
+	o := p.users[len(p.users)-1].Options
+	for _, u := range p.users {
+		o.Refresh = min(o.Refresh, u.Refresh)
+	}
+	p.handle.Start(o)
+}
+
+// Destruct ends the pool. It is called when no configuration uses it any more.
+func (p *pool) Destruct() error {
+	p.mu.Lock()
+	cancel, done := p.cancel, p.done
+	p.mu.Unlock()
+	if cancel != nil {
+		cancel()
+		<-done
+	}
+	p.handle.Close()
+	if c, ok := p.checker.(interface{ Close() }); ok {
+		c.Close()
+	}
+	return nil
+}
+
+// current is the pool's view. Before the first fleet is known it waits for it, for a bounded time and no longer than
+// the request lives.
+func (p *pool) current(ctx context.Context) *view {
+	v := p.view.Load()
+	if v.counts.found == 0 {
+		select {
+		case <-p.ready:
+		case <-ctx.Done():
+		}
+		v = p.view.Load()
+	}
+	return v
+}
+
+func (p *pool) setReady() { p.readyOnce.Do(func() { close(p.ready) }) }
+
+// result is what one check found.
+type result struct {
+	b    *backend
+	err  error
+	took time.Duration
+}
+
+// run is the pool's only goroutine beside the checks: whatever changes the backends happens here.
+func (p *pool) run(ctx context.Context) {
+	defer close(p.done)
+	var work sync.WaitGroup
+	defer work.Wait()
+	results := make(chan result, upChecks+downChecks)
+	zones := make(chan string, 1)
+	if p.settings.PreferZone && p.zone == "" {
+		work.Go(func() { p.findZone(ctx, zones) })
+	}
+	cold := time.AfterFunc(coldWait, p.setReady)
+	defer cold.Stop()
+	defer p.setReady()
+
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		changed := false
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.handle.Changed():
+			changed = p.takeFleet()
+		case r := <-results:
+			changed = p.takeResults(r, results)
+		case z := <-zones:
+			p.mu.Lock()
+			p.zone, changed = z, true
+			p.mu.Unlock()
+		case now := <-timer.C:
+			v := p.view.Load()
+			changed = v.ramping && now.Sub(v.made) >= p.rampStep()
+		}
+		if changed {
+			p.publish()
+		}
+		if s := p.handle.State(); s.Err != nil && s.Loaded {
+			p.setReady() // there is nothing to wait for
+		}
+		timer.Reset(p.startChecks(ctx, &work, results))
+	}
+}
+
+// takeFleet brings the backends in line with the fleet and reports whether anything is different.
+func (p *pool) takeFleet() bool {
+	s := p.handle.State()
+	if s.Origin == fleet.Unknown {
+		return false
+	}
+	now := time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+
+	first := p.backends == nil
+	was := make(map[string]*backend, len(p.backends))
+	for _, b := range p.backends {
+		was[b.inst.ID] = b
+	}
+	backends := make([]*backend, 0, len(s.Instances))
+	changed := first || len(s.Instances) != len(p.backends)
+	for _, in := range s.Instances {
+		b := was[in.ID]
+		if b != nil && b.inst == in {
+			delete(was, in.ID)
+			backends = append(backends, b)
+			continue
+		}
+		changed = true
+		t := resolve(in, &p.settings)
+		if b != nil && b.dial == t.dial {
+			delete(was, in.ID)
+			b.inst, b.target = in, t
+			backends = append(backends, b)
+			continue
+		}
+		b = &backend{inst: in, target: t, slot: -1, health: health{status: unproven, since: now}}
+		if first {
+			b.health.status = assumed
+		}
+		backends = append(backends, b)
+		if b.dial != "" {
+			p.up.add(b, now)
+		}
+	}
+	for _, b := range was {
+		changed = true
+		b.gone = true
+		if b.queue != nil {
+			b.queue.remove(b)
+		}
+	}
+	p.backends = backends
+	return changed
+}
+
+// takeResults takes one check's result, and all others that are there already, so that many of them make one view.
+func (p *pool) takeResults(r result, more <-chan result) (changed bool) {
+	now := time.Now()
+	var turned []*backend
+	p.mu.Lock()
+	for {
+		if p.takeResult(r, now) {
+			turned = append(turned, r.b)
+		}
+		select {
+		case r = <-more:
+			continue
+		default:
+		}
+		break
+	}
+	log, opts := zap.NewNop(), fleet.Options{}
+	if len(p.users) > 0 {
+		opts = p.users[len(p.users)-1].Options
+		log = opts.Logger
+	}
+	p.mu.Unlock()
+	p.report(log, opts.Event, turned)
+	return len(turned) > 0
+}
+
+// takeResult counts a result, plans the next check and reports whether the backend went up or down; p.mu is held.
+func (p *pool) takeResult(r result, now time.Time) bool {
+	b := r.b
+	b.queue.running--
+	if r.err == nil {
+		p.passed++
+	} else {
+		p.failed++
+	}
+	if b.gone {
+		return false
+	}
+	c := &p.settings.Check
+	before := b.health.status
+	b.checks++
+	b.checkedAt, b.took, b.lastErr = now, r.took, r.err
+	turned := b.health.observe(r.err == nil, c.Passes, c.Fails, now)
+	if b.health.status == healthy && (before == unproven || before == unhealthy) {
+		b.rampFrom = now
+	}
+
+	wait := b.health.nextCheck(c.Interval)
+	wait += rand.N(wait/5+1) - wait/10
+	q := &p.up
+	if b.health.status == unhealthy {
+		q = &p.down
+	}
+	q.add(b, now.Add(wait))
+	return turned
+}
+
+// startChecks starts what is due and returns how long to wait for the next thing to do.
+func (p *pool) startChecks(ctx context.Context, work *sync.WaitGroup, results chan<- result) time.Duration {
+	now := time.Now()
+	wait := time.Hour
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, q := range []*queue{&p.up, &p.down} {
+		for b := q.next(now); b != nil; b = q.next(now) {
+			dial := b.dial
+			work.Go(func() {
+				began := time.Now()
+				err := p.checker.Check(ctx, dial)
+				results <- result{b, err, time.Since(began)}
+			})
+		}
+		if w := q.wake(); !w.IsZero() {
+			wait = min(wait, w.Sub(now))
+		}
+	}
+	if p.view.Load().ramping {
+		wait = min(wait, p.rampStep())
+	}
+	return max(wait, 0)
+}
+
+// rampStep is the time between two views during a slow start: a twentieth of it.
+func (p *pool) rampStep() time.Duration { return max(p.settings.SlowStart/20, minRampStep) }
+
+// publish makes a new view of the backends.
+func (p *pool) publish() {
+	p.mu.Lock()
+	p.view.Store(buildView(&p.settings, p.backends, p.zone, time.Now()))
+	users := slices.Clone(p.users)
+	p.mu.Unlock()
+	p.setReady()
+	for _, u := range users {
+		u.changed()
+	}
+}
+
+// manyTurned is how many backends may go up or down at once before one line speaks for all.
+const manyTurned = 10
+
+// report says which backends went up or down, and why: one line and one event each, or one line for many.
+func (p *pool) report(log *zap.Logger, event func(string, map[string]any), turned []*backend) {
+	if len(turned) > manyTurned {
+		up := 0
+		for _, b := range turned {
+			if b.health.status.up() {
+				up++
+			}
+		}
+		log.Warn("many backends changed at once", zap.String("pool", p.id), zap.Stringer("query", p.settings.Query),
+			zap.Int("up", up), zap.Int("down", len(turned)-up))
+	}
+	for _, b := range turned {
+		data := map[string]any{"pool": p.id, "instance": b.inst.ID, "address": b.dial}
+		name := "backend_up"
+		if !b.health.status.up() {
+			name = "backend_down"
+			data["reason"] = b.lastErr.Error()
+		}
+		if event != nil {
+			event(name, data)
+		}
+		if len(turned) > manyTurned {
+			continue
+		}
+		fields := []zap.Field{zap.String("pool", p.id), zap.String("instance", b.inst.ID), zap.String("address", b.dial)}
+		if b.health.status.up() {
+			log.Info("backend is up", fields...)
+		} else {
+			log.Warn("backend is down", append(fields, zap.Error(b.lastErr))...)
+		}
+	}
+}
+
+// findZone asks for the own zone until it is known.
+func (p *pool) findZone(ctx context.Context, zones chan<- string) {
+	said := false
+	for {
+		if z := p.ownZone(ctx); z != "" {
+			zones <- z
+			return
+		}
+		if !said {
+			said = true
+			p.logger().Warn("the own availability zone is not known yet; backends of all zones are used",
+				zap.String("pool", p.id), zap.String("hint", "outside EC2, name it: zone prefer 70% eu-west-1a"))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(zoneRetry):
+		}
+	}
+}
+
+func (p *pool) logger() *zap.Logger {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.users) == 0 {
+		return zap.NewNop()
+	}
+	return p.users[len(p.users)-1].Logger
+}
