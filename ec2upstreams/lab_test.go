@@ -7,9 +7,9 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,13 +28,15 @@ import (
 	"github.com/caddy-ec2/caddy-ec2/internal/awstest"
 )
 
-// lab is a fake cloud behind the real SDK, real backends, and a real Caddy in this process, which serves a unix socket.
+// lab is a fake cloud behind the real SDK, real backends, and a real Caddy in this process.
 type lab struct {
 	*testing.T
 	cloud  *awstest.Cloud
 	aws    *awstest.Server
 	dir    string
+	addr   string // where Caddy listens
 	client *http.Client
+	events string // names of events to record
 
 	mu   sync.Mutex
 	logs []string
@@ -53,10 +55,13 @@ func newLab(t *testing.T) *lab {
 		k, v, _ := strings.Cut(kv, "=")
 		t.Setenv(k, v)
 	}
-	socket := filepath.Join(l.dir, "http.sock")
+	ln := l.listen("0") // only for a free port
+	l.addr = ln.Addr().String()
+	l.must(ln.Close())
 	transport := &http.Transport{
+		MaxIdleConnsPerHost: 16,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", socket)
+			return new(net.Dialer).DialContext(ctx, "tcp", l.addr)
 		},
 	}
 	l.client = &http.Client{Transport: transport, Timeout: 20 * time.Second}
@@ -84,17 +89,30 @@ func (l *lab) load(proxy string) {
 func (l *lab) tryLoad(proxy string) error {
 	l.Helper()
 	return l.tryConfig(fmt.Sprintf(`
-		http:// {
-			bind unix/%s
+		http://%s {
+			bind %s
 			reverse_proxy {
 				%s
 			}
-		}`, filepath.Join(l.dir, "http.sock"), proxy))
+		}`, l.port(), l.host(), proxy))
 }
+
+func (l *lab) host() string { host, _, _ := net.SplitHostPort(l.addr); return host }
+func (l *lab) port() string { _, port, _ := net.SplitHostPort(l.addr); return ":" + port }
 
 // tryConfig adapts sites and loads them, with the admin endpoint off and everything stored in the lab's folder.
 func (l *lab) tryConfig(sites string) error {
 	l.Helper()
+	var events strings.Builder
+	if l.events != "" {
+		events.WriteString("events {\n")
+	}
+	for _, name := range strings.Fields(l.events) {
+		fmt.Fprintf(&events, "on %s%s test_record\n", eventPrefix, name)
+	}
+	if l.events != "" {
+		events.WriteString("}\n")
+	}
 	text := fmt.Sprintf(`{
 		admin off
 		persist_config off
@@ -106,8 +124,9 @@ func (l *lab) tryConfig(sites string) error {
 			}
 			level INFO
 		}
+		%s
 	}
-	%s`, filepath.Join(l.dir, "storage"), filepath.Join(l.dir, "log"), sites)
+	%s`, filepath.Join(l.dir, "storage"), filepath.Join(l.dir, "log"), events.String(), sites)
 	adapted, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
 	if err != nil {
 		return err
@@ -138,17 +157,33 @@ next:
 	return lines
 }
 
+func (l *lab) request(path string) *http.Request {
+	req, err := http.NewRequest(http.MethodGet, "http://lab"+path, nil)
+	if err != nil {
+		panic(err)
+	}
+	return req
+}
+
+// do tries again when the connection is lost without an answer: Caddy itself, with static upstreams too, loses fresh
+// connections during a reload, because the kernel resets those that wait in the queue of the old socket.
+func (l *lab) do(req *http.Request) (res *http.Response, err error) {
+	for range 6 {
+		if res, err = l.client.Do(req); err == nil {
+			return res, nil
+		}
+	}
+	return nil, err
+}
+
 // get asks once and returns who answered: the instance's id, or the status.
 func (l *lab) get(path string, header ...string) string {
 	l.Helper()
-	req, err := http.NewRequest(http.MethodGet, "http://lab"+path, nil)
-	if err != nil {
-		l.Fatal(err)
-	}
+	req := l.request(path)
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
-	res, err := l.client.Do(req)
+	res, err := l.do(req)
 	if err != nil {
 		l.Fatal(err)
 	}
@@ -193,7 +228,7 @@ func (l *lab) eventually(what string, cond func() bool) {
 func (l *lab) serves(who ...string) {
 	l.Helper()
 	l.eventually("only "+strings.Join(who, " and ")+" to answer", func() bool {
-		got := l.getMany(8 * len(who))
+		got := l.getMany(24 + 8*len(who)) // enough for chance to leave nobody out
 		for _, w := range who {
 			if got[w] == 0 {
 				return false
@@ -203,73 +238,106 @@ func (l *lab) serves(who ...string) {
 	})
 }
 
-// server is a real backend on an address of its own that answers with its instance's id.
-type server struct {
-	*httptest.Server
-	id     string
-	status atomic.Int32 // of /healthz, 0 is 200
-	hits   atomic.Int64 // requests other than checks
-	checks atomic.Int64
-}
-
-var nextHost atomic.Uint32
-
-// listen gives every backend of the test process a loopback address of its own, all with the same port.
-func (l *lab) listen(port string) net.Listener {
-	l.Helper()
-	n := nextHost.Add(1)
-	ln, err := net.Listen("tcp", fmt.Sprintf("127.77.%d.%d:%s", n/250, n%250+1, port))
-	if err != nil {
-		l.Fatal(err)
-	}
-	return ln
-}
-
-// serve starts a backend on a listener for an instance.
-func (l *lab) serve(ln net.Listener, id string) *server {
-	b := &server{id: id}
-	b.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/healthz" {
-			b.checks.Add(1)
-			if s := b.status.Load(); s != 0 {
-				w.WriteHeader(int(s))
-			}
-			return
-		}
-		b.hits.Add(1)
-		fmt.Fprint(w, b.id)
-	}))
-	b.Listener.Close()
-	b.Listener = ln
-	b.Start()
-	l.Cleanup(b.Close)
-	return b
-}
-
-// launch starts a backend and its instance, with tags as key, value, …
-func (l *lab) launch(tags ...string) *server {
-	l.Helper()
-	return l.launchIn("", tags...)
-}
-
-func (l *lab) launchIn(zone string, tags ...string) *server {
-	l.Helper()
-	ln := l.listen("0")
-	host, port, _ := net.SplitHostPort(ln.Addr().String())
-	spec := awstest.Launch{PrivateIP: host, Zone: zone, Tags: map[string]string{"Port": port}}
-	for i := 0; i+1 < len(tags); i += 2 {
-		spec.Tags[tags[i]] = tags[i+1]
-	}
-	id, err := l.cloud.Launch(spec)
-	if err != nil {
-		l.Fatal(err)
-	}
-	return l.serve(ln, id)
-}
-
 func (l *lab) must(err error) {
 	l.Helper()
 	if err != nil {
 		l.Fatal(err)
 	}
+}
+
+// underLoad sends requests from a few clients at once while f runs, and fails the test for each one that fails.
+func (l *lab) underLoad(f func()) {
+	l.Helper()
+	var wg sync.WaitGroup
+	var sent atomic.Int64
+	failed := make(map[string]int)
+	stop := make(chan struct{})
+	for range 4 {
+		wg.Go(func() {
+			tick := time.NewTicker(2 * time.Millisecond)
+			defer tick.Stop()
+			for {
+				select {
+				case <-stop:
+					return
+				case <-tick.C:
+				}
+				got := "no answer"
+				if res, err := l.do(l.request("/")); err != nil {
+					got = err.Error()
+				} else {
+					body, err := io.ReadAll(res.Body)
+					res.Body.Close()
+					if res.StatusCode == http.StatusOK && err == nil && strings.HasPrefix(string(body), "i-") {
+						sent.Add(1)
+						continue
+					}
+					got = fmt.Sprint(res.Status, " ", err)
+				}
+				l.mu.Lock()
+				failed[got]++
+				l.mu.Unlock()
+			}
+		})
+	}
+	some := func(n int64) {
+		for until := sent.Load() + n; sent.Load() < until; {
+			l.mu.Lock()
+			bad := len(failed)
+			l.mu.Unlock()
+			if bad > 0 {
+				return
+			}
+			runtime.Gosched()
+		}
+	}
+	some(20)
+	f()
+	some(20)
+	close(stop)
+	wg.Wait()
+	if len(failed) > 0 || sent.Load() == 0 {
+		l.Errorf("%d requests went well, these did not: %v", sent.Load(), failed)
+	}
+}
+
+// pool returns the status of the only pool whose query holds the text.
+func (l *lab) pool(query string) PoolStatus {
+	l.Helper()
+	for _, p := range status(time.Now()).Pools {
+		if strings.Contains(p.Query, query) {
+			return p
+		}
+	}
+	return PoolStatus{}
+}
+
+// why says where an instance stands in the pool whose query holds the text.
+func (l *lab) why(query, id string) string {
+	for _, b := range l.pool(query).Backends {
+		if b.Instance == id {
+			if b.In {
+				return "in: " + b.Why
+			}
+			return "out: " + b.Why
+		}
+	}
+	return "not found"
+}
+
+// polls waits until EC2 was asked n more times.
+func (l *lab) polls(n int) {
+	l.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if err := l.cloud.Await(ctx, "ec2", "DescribeInstances", l.cloud.Count("ec2", "DescribeInstances")+n); err != nil {
+		l.Fatal(err)
+	}
+}
+
+func (l *lab) glob(pattern string) []string {
+	l.Helper()
+	files, err := filepath.Glob(filepath.Join(l.dir, pattern))
+	l.must(err)
+	return files
 }

@@ -58,18 +58,17 @@ func (collector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
 	}
 
-	seen := make(map[*fleet.Poller]bool)
+	seen := make(map[string]bool) // pools of one query share its poller
 	for _, p := range startedPools() {
 		query := p.settings.Query.String()
-		if poller := p.handle.Poller; !seen[poller] {
-			seen[poller] = true
-			id := p.settings.Query.ID()
-			total, _ := poller.Counts()
+		if id := p.settings.Query.ID(); !seen[id] {
+			seen[id] = true
+			total, _ := p.handle.Counts()
 			for result, n := range total.Polls {
 				counter(pollsDesc, n, query, id, result)
 			}
 			counter(callsDesc, total.APICalls, query, id)
-			if s := poller.State(); s.Origin != fleet.Unknown {
+			if s := p.handle.State(); s.Origin != fleet.Unknown {
 				gauge(instancesDesc, float64(len(s.Instances)), query, id)
 				gauge(ageDesc, max(0, time.Since(s.AsOf).Seconds()), query, id)
 			}

@@ -2,7 +2,6 @@ package ec2upstreams
 
 import (
 	"context"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -53,11 +52,20 @@ type user struct {
 	changed func()
 }
 
+// source is a share in a poller: a *fleet.Handle.
+type source interface {
+	Start(fleet.Options)
+	Changed() <-chan struct{}
+	State() *fleet.State
+	Counts() (total fleet.Counts, lastMinute int)
+	Close()
+}
+
 // pool checks the backends of one query and publishes which of them work.
 type pool struct {
 	settings poolSettings
 	key, id  string
-	handle   *fleet.Handle
+	handle   source
 	checker  probe.Checker
 	ownZone  func(context.Context) string // asks for this node's zone; "" if it can't be had now
 
@@ -76,7 +84,7 @@ type pool struct {
 	done     chan struct{}
 }
 
-func newPool(s poolSettings, h *fleet.Handle, c probe.Checker, ownZone func(context.Context) string) *pool {
+func newPool(s poolSettings, h source, c probe.Checker, ownZone func(context.Context) string) *pool {
 	p := &pool{
 		settings: s, key: s.key(), id: s.id(), handle: h, checker: c, ownZone: ownZone,
 		ready: make(chan struct{}), zone: s.OwnZone,
@@ -150,13 +158,6 @@ func (p *pool) current(ctx context.Context) *view {
 }
 
 func (p *pool) setReady() { p.readyOnce.Do(func() { close(p.ready) }) }
-
-// result is what one check found.
-type result struct {
-	b    *backend
-	err  error
-	took time.Duration
-}
 
 // run is the pool's only goroutine beside the checks: whatever changes the backends happens here.
 func (p *pool) run(ctx context.Context) {
@@ -253,88 +254,6 @@ func (p *pool) takeFleet() bool {
 	return changed
 }
 
-// takeResults takes one check's result, and all others that are there already, so that many of them make one view.
-func (p *pool) takeResults(r result, more <-chan result) (changed bool) {
-	now := time.Now()
-	var turned []*backend
-	p.mu.Lock()
-	for {
-		if p.takeResult(r, now) {
-			turned = append(turned, r.b)
-		}
-		select {
-		case r = <-more:
-			continue
-		default:
-		}
-		break
-	}
-	log, opts := zap.NewNop(), fleet.Options{}
-	if len(p.users) > 0 {
-		opts = p.users[len(p.users)-1].Options
-		log = opts.Logger
-	}
-	p.mu.Unlock()
-	p.report(log, opts.Event, turned)
-	return len(turned) > 0
-}
-
-// takeResult counts a result, plans the next check and reports whether the backend went up or down; p.mu is held.
-func (p *pool) takeResult(r result, now time.Time) bool {
-	b := r.b
-	b.queue.running--
-	if r.err == nil {
-		p.passed++
-	} else {
-		p.failed++
-	}
-	if b.gone {
-		return false
-	}
-	c := &p.settings.Check
-	before := b.health.status
-	b.checks++
-	b.checkedAt, b.took, b.lastErr = now, r.took, r.err
-	turned := b.health.observe(r.err == nil, c.Passes, c.Fails, now)
-	if b.health.status == healthy && (before == unproven || before == unhealthy) {
-		b.rampFrom = now
-	}
-
-	wait := b.health.nextCheck(c.Interval)
-	wait += rand.N(wait/5+1) - wait/10
-	q := &p.up
-	if b.health.status == unhealthy {
-		q = &p.down
-	}
-	q.add(b, now.Add(wait))
-	return turned
-}
-
-// startChecks starts what is due and returns how long to wait for the next thing to do.
-func (p *pool) startChecks(ctx context.Context, work *sync.WaitGroup, results chan<- result) time.Duration {
-	now := time.Now()
-	wait := time.Hour
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, q := range []*queue{&p.up, &p.down} {
-		for b := q.next(now); b != nil; b = q.next(now) {
-			dial := b.dial
-			work.Go(func() {
-				began := time.Now()
-				err := p.checker.Check(ctx, dial)
-				results <- result{b, err, time.Since(began)}
-			})
-		}
-		if w := q.wake(); !w.IsZero() {
-			wait = min(wait, w.Sub(now))
-		}
-	}
-	if p.view.Load().ramping {
-		wait = min(wait, p.rampStep())
-	}
-	return max(wait, 0)
-}
-
 // rampStep is the time between two views during a slow start: a twentieth of it.
 func (p *pool) rampStep() time.Duration { return max(p.settings.SlowStart/20, minRampStep) }
 
@@ -347,43 +266,6 @@ func (p *pool) publish() {
 	p.setReady()
 	for _, u := range users {
 		u.changed()
-	}
-}
-
-// manyTurned is how many backends may go up or down at once before one line speaks for all.
-const manyTurned = 10
-
-// report says which backends went up or down, and why: one line and one event each, or one line for many.
-func (p *pool) report(log *zap.Logger, event func(string, map[string]any), turned []*backend) {
-	if len(turned) > manyTurned {
-		up := 0
-		for _, b := range turned {
-			if b.health.status.up() {
-				up++
-			}
-		}
-		log.Warn("many backends changed at once", zap.String("pool", p.id), zap.Stringer("query", p.settings.Query),
-			zap.Int("up", up), zap.Int("down", len(turned)-up))
-	}
-	for _, b := range turned {
-		data := map[string]any{"pool": p.id, "instance": b.inst.ID, "address": b.dial}
-		name := "backend_up"
-		if !b.health.status.up() {
-			name = "backend_down"
-			data["reason"] = b.lastErr.Error()
-		}
-		if event != nil {
-			event(name, data)
-		}
-		if len(turned) > manyTurned {
-			continue
-		}
-		fields := []zap.Field{zap.String("pool", p.id), zap.String("instance", b.inst.ID), zap.String("address", b.dial)}
-		if b.health.status.up() {
-			log.Info("backend is up", fields...)
-		} else {
-			log.Warn("backend is down", append(fields, zap.Error(b.lastErr))...)
-		}
 	}
 }
 

@@ -104,7 +104,8 @@ func New(cfg Config) *Cloud {
 	return c
 }
 
-// SetConsistency changes [Config.Consistency] for changes made from now on.
+// SetConsistency changes [Config.Consistency]. A longer one is for changes made
+// from now on; with a shorter one earlier changes are seen by everybody sooner.
 func (c *Cloud) SetConsistency(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

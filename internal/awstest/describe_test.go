@@ -79,8 +79,11 @@ func TestOrderChanges(t *testing.T) {
 	if slices.Equal(first, again) {
 		t.Error("two listings have the same order")
 	}
-	tags, primaryFirst := make(map[string]bool), make(map[bool]bool)
+	tags, zones, primaryFirst := make(map[string]bool), make(map[string]bool), make(map[bool]bool)
 	for range 50 {
+		z, err := c.DescribeAvailabilityZones(Caller{}, DescribeZonesInput{})
+		do(t, err)
+		zones[z[0].Name] = true
 		out, err := c.DescribeInstances(Caller{}, DescribeInstancesInput{InstanceIDs: []string{id}})
 		do(t, err)
 		i := out.Reservations[0].Instances[0]
@@ -90,8 +93,8 @@ func TestOrderChanges(t *testing.T) {
 			t.Fatal("the address of the instance is that of its second interface")
 		}
 	}
-	if len(tags) < 2 || len(primaryFirst) < 2 {
-		t.Errorf("tags came in %d orders, interfaces in %d", len(tags), len(primaryFirst))
+	if len(tags) < 2 || len(primaryFirst) < 2 || len(zones) < 2 {
+		t.Errorf("tags came in %d orders, interfaces in %d, zones in %d", len(tags), len(primaryFirst), len(zones))
 	}
 	if i, _ := c.Instance(id); i.Tags[0].Key != "a" || i.Interfaces[0].DeviceIndex != 0 {
 		t.Error("answers changed the order of the instance itself")

@@ -20,7 +20,7 @@ type MetadataOptions struct {
 
 	// Hops is how many hops the asking program is away: 1 on the instance, 2
 	// in a container on a bridge network. With more than HopLimit the answer
-	// to a token request never arrives.
+	// to a token request never arrives; other answers have no such limit.
 	Hops int
 
 	// TokensOptional also allows requests without a token, as IMDSv1 does.

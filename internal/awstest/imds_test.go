@@ -135,6 +135,11 @@ func TestMetadataTokens(t *testing.T) {
 		}
 	}
 
+	do(t, c.SetMetadataOptions(id, MetadataOptions{HopLimit: 1, Hops: 2}))
+	if a := c.do(Caller{}, c.metadataToken(id, "60", false)); a.err != errUnreachable {
+		t.Errorf("from further away than the hop limit: %v, %v", a.out, a.err)
+	}
+	do(t, c.SetMetadataOptions(id, MetadataOptions{HopLimit: 2, Hops: 2}))
 	token, err := result[string](c.do(Caller{}, c.metadataToken(id, "60", false)))
 	do(t, err)
 	read := func(id, token string) int {

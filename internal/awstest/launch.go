@@ -63,6 +63,9 @@ func (c *Cloud) LaunchN(n int, l Launch) ([]string, error) {
 
 // launch does the work of LaunchN and of RunInstances.
 func (c *Cloud) launch(n int, l Launch) ([]string, error) {
+	if n < 1 {
+		return nil, invalid("InvalidParameterValue", "Value (%d) for parameter count is invalid", n)
+	}
 	if n > 1 && (l.ID != "" || fixed(l.PrivateIP) || fixed(l.PublicIP) || fixed(l.IPv6)) {
 		return nil, invalid("InvalidParameterCombination", "An id or address can be chosen for one instance only")
 	}

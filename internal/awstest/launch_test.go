@@ -66,6 +66,7 @@ func TestLaunchErrors(t *testing.T) {
 		l    Launch
 		want string
 	}{
+		{"none", 0, Launch{}, "InvalidParameterValue"},
 		{"malformed id", 1, Launch{ID: "web"}, "InvalidParameterValue"},
 		{"id taken", 1, Launch{ID: "i-00000000"}, "InvalidParameterValue"},
 		{"one id for two", 2, Launch{ID: "i-00000001"}, "InvalidParameterCombination"},

@@ -3,6 +3,7 @@ package awstest
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"sync"
 	"testing"
@@ -63,11 +64,23 @@ func sdk(t testing.TB, s *Server, keys Credentials, region string) aws.Config {
 	return aws.Config{
 		Region:       region,
 		BaseEndpoint: aws.String(s.URL()),
-		HTTPClient:   &http.Client{Transport: transport},
+		HTTPClient:   &http.Client{Transport: patient{transport}},
 		Retryer:      func() aws.Retryer { return aws.NopRetryer{} },
 		Credentials: credentials.NewStaticCredentialsProvider(
 			keys.AccessKeyID, keys.SecretAccessKey, keys.SessionToken),
 	}
+}
+
+// patient sends requests whose body can be read to its end even if the SDK
+// has closed it, as it does when an answer comes very soon.
+type patient struct{ http.RoundTripper }
+
+func (p patient) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body != nil {
+		r = r.Clone(r.Context())
+		r.Body = struct{ io.ReadCloser }{r.Body}
+	}
+	return p.RoundTripper.RoundTrip(r)
 }
 
 // userKeys are the keys that every cloud knows.

@@ -12,6 +12,8 @@ const (
 	metadataTokenHeader = "X-Aws-Ec2-Metadata-Token"
 )
 
+var _ http.Handler = metadataHandler{}
+
 // metadataHandler is the metadata service of one instance.
 type metadataHandler struct {
 	*Server

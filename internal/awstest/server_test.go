@@ -88,6 +88,9 @@ func TestQueryProtocol(t *testing.T) {
 			}
 		})
 	}
+	if call := c.Calls()[4]; call.Service != "ec2" || call.Action != "AssumeRole" || call.Code != "InvalidAction" {
+		t.Errorf("recorded as %+v", call)
+	}
 	if status, _ := send(t, signed(t, "POST", s.URL()+"/2013-04-01/hostedzone", "", "route53")); status != 404 {
 		t.Errorf("another path: %d", status)
 	}

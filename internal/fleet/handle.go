@@ -25,7 +25,8 @@ type Options struct {
 	Event func(name string, data map[string]any)
 }
 
-func (o Options) withDefaults() Options {
+// WithDefaults returns the options with nothing left out that must be there.
+func (o Options) WithDefaults() Options {
 	if o.Refresh <= 0 {
 		o.Refresh = DefaultRefresh
 	}
@@ -88,7 +89,7 @@ func (h *Handle) Start(o Options) {
 	if h.closed {
 		return
 	}
-	h.opts = o.withDefaults()
+	h.opts = o.WithDefaults()
 	p.remove(h)
 	p.handles = append(p.handles, h)
 	if p.cancel == nil {

@@ -246,7 +246,7 @@ func (p *Poller) options() Options {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.handles) == 0 {
-		return Options{}.withDefaults()
+		return Options{}.WithDefaults()
 	}
 	o := p.handles[len(p.handles)-1].opts
 	for _, h := range p.handles {
