@@ -1,0 +1,136 @@
+// Command quickstart shows caddy-ec2 on one machine, without an AWS account: a fake EC2, backends on loopback addresses,
+// and the real Caddy in front of them.
+//
+//	go run ./examples/quickstart          the show, until Ctrl-C; -help says what can be done with it
+//	go run ./examples/quickstart story    the same as a test: everything is done and checked by itself
+//
+// # How it is built
+//
+//	clients ──► Caddy (the real binary) ──► backends on 127.0.1.x, one for each instance
+//	               │ DescribeInstances, every second
+//	               ▼
+//	            fake EC2 (internal/awstest) ◄── tags, launches, outages: control endpoint, AWS CLI, or the story
+//
+// stage.go puts these together: build.go and caddy.go run Caddy, cloud.go and backend.go are what it finds, traffic.go
+// are the clients. timeline.go and screen.go show what happens, control.go takes commands from another terminal, and
+// story.go plays the parts in story_*.go.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:]))
+}
+
+// run does what the arguments say and returns the exit status: 0, 1 if it went wrong, 2 if it was not understood.
+func run(ctx context.Context, args []string) int {
+	a, err := parse(args, os.Getenv)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Print(usage())
+		return 0
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "quickstart: %v\n-help says what there is\n", err)
+		return 2
+	}
+	out := newScreen(os.Stdout, os.Getenv)
+	switch {
+	case a.story:
+		err = tellStories(ctx, a, out)
+	case a.command.name != "":
+		err = send(ctx, local(known.control), a.command, a.instance, out)
+	default:
+		err = show(ctx, a, out)
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "quickstart: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+// The clients of the show: few enough to count along, over connections enough for round robin to be seen.
+const (
+	showConnections = 4
+	showRate        = 50 // requests per second
+)
+
+// show runs everything until the context ends, or Caddy does.
+func show(ctx context.Context, a arguments, out *screen) error {
+	bin, err := binary(ctx, a.caddy, out)
+	if err != nil {
+		return err
+	}
+	config, err := editable()
+	if err != nil {
+		return err
+	}
+	s, err := newStage(ctx, bin, config, known, showConnections, showRate)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	tell := func(what string) { out.event("%s", what) }
+	wait, err := serveControl(ctx, local(known.control), control{s, tell})
+	if err != nil {
+		return errors.Join(err, s.close())
+	}
+	fmt.Fprint(out, greeting(s))
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		showTimeline(ctx, s, out)
+	}()
+
+	var failed error
+	select {
+	case <-ctx.Done():
+	case <-s.caddy.exited:
+		// A Ctrl-C reaches Caddy too, and sometimes first.
+		if !endsWithin(ctx, ctrlC) {
+			failed = errors.Join(s.caddy.dead(), s.explain())
+		}
+	}
+	cancel()
+	<-told
+	wait()
+	fmt.Fprintln(out, "ending Caddy and the backends")
+	return errors.Join(failed, s.close())
+}
+
+// editable is the Caddyfile of the checkout that this runs in, or "" if it runs elsewhere.
+func editable() (string, error) {
+	here, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	root, err := checkout(here)
+	if err != nil {
+		return "", nil // the Caddyfile in the program is as good, it only can't be edited
+	}
+	return filepath.Join(root, "examples", "quickstart", "Caddyfile"), nil
+}
+
+// reload makes Caddy take over the Caddyfile as it is now.
+func (s *stage) reload(string) (string, error) {
+	text, err := os.ReadFile(s.caddy.config)
+	if err != nil {
+		return "", err
+	}
+	if err := s.caddy.reload(string(text)); err != nil {
+		return "", err
+	}
+	return "Caddy has taken over " + shortPath(s.caddy.config), nil
+}
