@@ -19,7 +19,7 @@ import (
 )
 
 // Classify reads an error of an SDK call. Op is the IAM action of the call, such as ec2:DescribeInstances. It returns nil for
-// nil, and an error that is classified already as it is.
+// nil (a nil *Error, which must not become an error by assignment), and an error that is classified already as it is.
 func Classify(op string, err error) *Error {
 	if err == nil {
 		return nil
@@ -97,8 +97,7 @@ func (e *Error) transport(err error) {
 	var (
 		region  *aws.MissingRegionError
 		dns     *net.DNSError
-		cert    *x509.CertificateInvalidError
-		certVal x509.CertificateInvalidError
+		cert    x509.CertificateInvalidError
 		unknown x509.UnknownAuthorityError
 		network net.Error
 		op      *net.OpError
@@ -107,7 +106,7 @@ func (e *Error) transport(err error) {
 	switch {
 	case errors.As(err, &region), strings.Contains(err.Error(), "Invalid Configuration: Missing Region"):
 		e.Class, e.permanent, e.Hint = Region, true, "set region, or AWS_REGION"
-	case errors.As(err, &certVal) && certVal.Reason == x509.Expired, errors.As(err, &cert) && cert.Reason == x509.Expired:
+	case errors.As(err, &cert) && cert.Reason == x509.Expired:
 		e.Class, e.Hint = Clock, hintClock
 	case errors.As(err, &unknown):
 		e.Class, e.Hint = Network, "a proxy that opens TLS needs its own CA in AWS_CA_BUNDLE"

@@ -115,7 +115,8 @@ func TestClassifyDenied(t *testing.T) {
 // The other side is not AWS at all, or not there.
 func TestClassifyStrangers(t *testing.T) {
 	answer := func(status int, body string) http.HandlerFunc {
-		return func(w http.ResponseWriter, _ *http.Request) {
+		return func(w http.ResponseWriter, r *http.Request) {
+			io.Copy(io.Discard, r.Body)
 			w.WriteHeader(status)
 			io.WriteString(w, body)
 		}
@@ -135,7 +136,17 @@ func TestClassifyStrangers(t *testing.T) {
 		{"forbidden with no XML", answer(403, "no <"), Request, true, "the answer is not AWS's"},
 		{"nothing but forbidden", answer(403, ""), Request, true, ""},
 		{"bad gateway", answer(502, html), Server, false, ""},
-		{"redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login", 302) }, Request, true, ""},
+		{"cut off at once", func(w http.ResponseWriter, r *http.Request) {
+			io.Copy(io.Discard, r.Body)
+			w.Header().Set("Content-Length", "1000")
+			io.WriteString(w, "<Descr")
+			w.(http.Flusher).Flush()
+			panic(http.ErrAbortHandler)
+		}, Network, false, "reading the answer: unexpected EOF"},
+		{"redirect", func(w http.ResponseWriter, r *http.Request) {
+			io.Copy(io.Discard, r.Body)
+			http.Redirect(w, r, "/login", 302)
+		}, Request, true, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := httptest.NewServer(tc.handler)
@@ -220,6 +231,26 @@ func TestClassifyCredentials(t *testing.T) {
 			o.Credentials = credentials.NewStaticCredentialsProvider("a", "b", "")
 		}), Region, true, "set region")
 	})
+}
+
+// A wrong clock costs one call: the SDK reads the right time in the answer.
+func TestClassifyClock(t *testing.T) {
+	cloud := awstest.New(awstest.Config{Now: func() time.Time { return time.Now().Add(time.Hour) }})
+	server, err := awstest.Serve(cloud)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	isolate(t, server.Env("")...)
+	client := ec2.NewFromConfig(load(t, Source{}))
+	call := func() *Error {
+		_, err := client.DescribeInstances(t.Context(), &ec2.DescribeInstancesInput{MaxResults: aws.Int32(1000)})
+		return Classify(describeInstances, err)
+	}
+	wantError(t, call(), Clock, false, "clock is wrong")
+	if err := call(); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestClassifyGivingUp(t *testing.T) {

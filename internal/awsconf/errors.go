@@ -26,7 +26,7 @@ const (
 )
 
 // Error is a failed call of AWS or of the instance metadata service, ready for a log line: what was tried, what was the
-// answer, and what can be done. It is made by [Classify].
+// answer, and what can be done. [Classify] and the functions of this package make it.
 type Error struct {
 	Op         string // such as ec2:DescribeInstances
 	Class      Class

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -37,7 +38,22 @@ var buildable = awshttp.NewBuildableClient().
 	})
 
 // sharedClient is the buildable client in a form that service clients do not copy, so that all of them share its connections.
-var sharedClient = sync.OnceValue(buildable.Freeze)
+var sharedClient = sync.OnceValue(func() client { return client{buildable.Freeze()} })
+
+// client sends requests whose bodies net/http can only read. The SDK takes a body away as soon as the answer begins, and
+// its WriteTo then fails where its Read would just end: if net/http is not done with it yet, it ends the connection
+// in the middle of the answer ("use of closed network connection"). The SDK copes by retrying; we make one attempt.
+type client struct{ aws.HTTPClient }
+
+func (c client) Do(req *http.Request) (*http.Response, error) {
+	if req.Body != nil {
+		req.Body = struct {
+			io.Reader
+			io.Closer
+		}{req.Body, req.Body}
+	}
+	return c.HTTPClient.Do(req)
+}
 
 // NoRetries makes a retryer that gives each call one attempt. Configs from [Source.Load] have it, whatever AWS_RETRY_MODE and
 // AWS_MAX_ATTEMPTS say; clients made in another way get the same behaviour by setting it as their Retryer.
@@ -84,7 +100,7 @@ func (s Source) read(ctx context.Context, region string) (aws.Config, error) {
 	instance.connect(cfg)
 	// AWS_CA_BUNDLE makes the SDK build another client, which trusts that bundle.
 	if b, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok && b != buildable {
-		cfg.HTTPClient = b.Freeze()
+		cfg.HTTPClient = client{b.Freeze()}
 	} else {
 		cfg.HTTPClient = sharedClient()
 	}
@@ -126,9 +142,6 @@ func loadError(err error) *Error {
 	var known *Error
 	if errors.As(err, &known) {
 		return known
-	}
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return Classify(loadOp, err)
 	}
 	e := &Error{Op: loadOp, Class: Credentials, Err: err, permanent: true}
 	var missing config.SharedConfigProfileNotExistError

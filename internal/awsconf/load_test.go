@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/pem"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -170,10 +171,10 @@ func TestLoadMakesOneAttempt(t *testing.T) {
 func TestLoadSharesConnections(t *testing.T) {
 	isolate(t, "AWS_REGION=eu-west-1")
 	a, b := load(t, Source{}), load(t, Source{Region: "us-east-1"})
-	client, ok := a.HTTPClient.(*http.Client)
-	if !ok || a.HTTPClient != b.HTTPClient {
-		t.Fatalf("clients %T and %T are not the one that is shared", a.HTTPClient, b.HTTPClient)
+	if a.HTTPClient != b.HTTPClient {
+		t.Error("two configs have two clients")
 	}
+	client := a.HTTPClient.(client).HTTPClient.(*http.Client)
 	tr := buildable.GetTransport()
 	if client.Timeout != attemptTimeout || tr.TLSHandshakeTimeout != tlsTimeout || tr.ResponseHeaderTimeout != headerTimeout ||
 		buildable.GetDialer().Timeout != dialTimeout || tr.Proxy == nil {
@@ -192,7 +193,10 @@ func TestLoadHonoursDeadline(t *testing.T) {
 }
 
 func TestLoadCABundle(t *testing.T) {
-	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }))
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		w.WriteHeader(503)
+	}))
 	s.Config.ErrorLog = quiet
 	s.TLS = &tls.Config{}
 	s.StartTLS()
@@ -206,8 +210,8 @@ func TestLoadCABundle(t *testing.T) {
 
 	t.Setenv("AWS_CA_BUNDLE", bundle)
 	cfg := load(t, Source{})
-	if c, ok := cfg.HTTPClient.(*http.Client); !ok || c.Timeout != attemptTimeout {
-		t.Errorf("the client with the bundle is not bounded: %T", cfg.HTTPClient)
+	if c := cfg.HTTPClient.(client).HTTPClient.(*http.Client); c.Timeout != attemptTimeout {
+		t.Error("the client with the bundle is not bounded")
 	}
 	wantError(t, describe(t.Context(), cfg), Server, false)
 }
@@ -215,6 +219,7 @@ func TestLoadCABundle(t *testing.T) {
 func TestLoadNamesItself(t *testing.T) {
 	agents := make(chan string, 1)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
 		agents <- r.UserAgent()
 		w.WriteHeader(503)
 	}))
@@ -228,5 +233,22 @@ func TestLoadNamesItself(t *testing.T) {
 	describe(t.Context(), load(t, Source{}))
 	if agent := <-agents; !strings.Contains(agent, "app/mine") {
 		t.Errorf("user agent %q", agent)
+	}
+}
+
+// A long answer that begins at once arrives whole. See client.
+func TestLoadReadsLongAnswers(t *testing.T) {
+	answer := "<DescribeInstancesResponse>" + strings.Repeat("<x/>", 10_000) + "</DescribeInstancesResponse>"
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		io.WriteString(w, answer)
+	}))
+	t.Cleanup(s.Close)
+	isolate(t, "AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=a", "AWS_SECRET_ACCESS_KEY=b", "AWS_ENDPOINT_URL="+s.URL)
+	cfg := load(t, Source{})
+	for range 200 {
+		if err := describe(t.Context(), cfg); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

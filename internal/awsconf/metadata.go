@@ -42,6 +42,7 @@ type metadata struct{ client *imds.Client }
 // …_ENDPOINT_MODE) and AWS_EC2_METADATA_DISABLED.
 func (m *metadata) connect(cfg aws.Config) {
 	m.client = imds.NewFromConfig(cfg, func(o *imds.Options) {
+		o.APIOptions = nil // they are for the services
 		o.EnableFallback = aws.FalseTernary
 		o.HTTPClient = metadataExchange{metadataHTTP}
 		o.Logger = logging.Nop{}
@@ -81,11 +82,11 @@ func (m *metadata) get(ctx context.Context, f field) (string, error) {
 		return "", metadataError(op, err)
 	}
 	defer out.Content.Close()
-	body, err := io.ReadAll(out.Content) // from memory: the SDK has read it
-	if err != nil {
-		return "", metadataError(op, err)
+	var value string
+	body, err := io.ReadAll(out.Content)
+	if err == nil {
+		value, err = f.parse(strings.TrimSpace(string(body)))
 	}
-	value, err := f.parse(strings.TrimSpace(string(body)))
 	if err != nil {
 		return "", &Error{Op: op, Class: Server, Err: err, Hint: hintNotEC2}
 	}
@@ -129,7 +130,7 @@ func (f *metadataFault) hint() string {
 		return "the instance metadata service is switched off for this instance (HttpEndpoint)"
 	case f.status == http.StatusTooManyRequests || f.status >= 500:
 		return "the instance metadata service is overloaded or has a fault"
-	case f.status != 0:
+	case f.status != 0, f.cause != nil && strings.Contains(f.cause.Error(), "invalid header field value"): // of the token
 		return hintNotEC2
 	case errors.As(f.cause, &dial) && dial.Op == "dial":
 		return "the instance metadata service is not reachable: not on EC2?"

@@ -34,10 +34,7 @@ func assumeRole(cfg aws.Config, role, externalID string) aws.CredentialsProvider
 	return aws.NewCredentialsCache(&roleProvider{assume: provider}, roleCache)
 }
 
-func roleCache(o *aws.CredentialsCacheOptions) {
-	o.ExpiryWindow = roleWindow
-	o.ExpiryWindowJitterFrac = 0.3 // so that load balancers that started together do not ask together
-}
+func roleCache(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = roleWindow }
 
 // roleProvider goes on with the credentials it has while they are valid, if new ones cannot be had. The cache around
 // it takes credentials for expired as soon as they are in the window before their end, so it asks again at each use.

@@ -37,15 +37,19 @@ func TestAssumeRole(t *testing.T) {
 			if got := whoAmI(t, cfg); got != want {
 				t.Errorf("acting as %s, want %s", got, want)
 			}
+			creds, err := cfg.Credentials.Retrieve(t.Context())
+			if left := time.Until(creds.Expires) + roleWindow; err != nil || left < roleDuration-10*time.Minute || left > roleDuration {
+				t.Errorf("credentials for %s, %v; want an hour", left, err)
+			}
 			if n := cloud.Count("sts", "AssumeRole"); n != 1 {
 				t.Errorf("the role was assumed %d times for two calls", n)
 			}
 
 			s.ExternalID = "wrong"
-			err := describe(t.Context(), load(t, s))
-			wantError(t, err, Credentials, true, describeInstances+": credentials (AccessDenied): getting credentials: ", "sts:AssumeRole", "trust policy", "external_id")
-			if err.Permission != "sts:AssumeRole" || err.RequestID == "" {
-				t.Errorf("permission %q, request %q", err.Permission, err.RequestID)
+			refused := describe(t.Context(), load(t, s))
+			wantError(t, refused, Credentials, true, describeInstances+": credentials (AccessDenied): getting credentials: ", "sts:AssumeRole", "trust policy", "external_id")
+			if refused.Permission != "sts:AssumeRole" || refused.RequestID == "" {
+				t.Errorf("permission %q, request %q", refused.Permission, refused.RequestID)
 			}
 		})
 	}
@@ -67,6 +71,7 @@ func TestAssumeRoleFaults(t *testing.T) {
 		{"own key deleted", awstest.Fault{Code: "InvalidClientTokenId"}, Credentials, true, "access key"},
 		{"clock", awstest.Fault{Code: "SignatureDoesNotMatch", Message: "Signature not yet current: 20260101T000000Z is still later than ..."}, Clock, false, "clock"},
 		{"not in this region", awstest.Fault{Code: "RegionDisabledException", Status: 403}, Region, true, "activate STS"},
+		{"denied in few words", awstest.Fault{Code: "AccessDenied", Message: "Access denied"}, Credentials, true, "the caller's policy must allow sts:AssumeRole"},
 		{"bad request", awstest.Fault{Code: "ValidationError"}, Credentials, true, "check the role"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -57,3 +57,11 @@ func TestNewFailureCanceled(t *testing.T) {
 		t.Error("context.Canceled is lost")
 	}
 }
+
+func TestKindOf(t *testing.T) {
+	expect(t, nil, "")
+	expect(t, errors.New("of another package"), KindOther)
+	if got := KindOf(errors.Join(errors.New("wrapped"), &Failure{Kind: KindReset})); got != KindReset {
+		t.Errorf("a wrapped failure is %q", got)
+	}
+}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 )
 
 func TestHTTPAnswer(t *testing.T) {
@@ -251,4 +253,13 @@ func TestHTTPTimeout(t *testing.T) {
 		})
 		expect(t, checker(t, HTTP{}).Check(ctx, addr), KindCanceled, "canceled")
 	})
+}
+
+// A check that has timed out dials no longer.
+func TestHTTPStopsDialling(t *testing.T) {
+	hole := blackHole(t)
+	c := checker(t, HTTP{Timeout: 50 * time.Millisecond})
+	before := goleak.IgnoreCurrent()
+	expect(t, c.Check(t.Context(), hole), KindTimeout)
+	goleak.VerifyNone(t, before)
 }

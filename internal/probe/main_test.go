@@ -2,7 +2,6 @@ package probe
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"io"
 	"log"
@@ -173,63 +172,5 @@ func expect(t *testing.T, err error, kind Kind, parts ...string) {
 	}
 	if len(err.Error()) > 700 || strings.ContainsAny(err.Error(), "\r\n\x00\x1b") {
 		t.Errorf("not fit for a log line: %q", err)
-	}
-}
-
-func TestKindOf(t *testing.T) {
-	expect(t, nil, "")
-	expect(t, errors.New("of another package"), KindOther)
-	if got := KindOf(errors.Join(errors.New("wrapped"), &Failure{Kind: KindReset})); got != KindReset {
-		t.Errorf("a wrapped failure is %q", got)
-	}
-}
-
-func TestTCP(t *testing.T) {
-	open, _ := listen(t, func(conn *net.TCPConn) { io.Copy(io.Discard, conn) })
-	refused := closedPort(t)
-	canceled, cancel := context.WithCancel(t.Context())
-	cancel()
-
-	for _, tc := range []struct {
-		name  string
-		ctx   context.Context
-		addr  string
-		kind  Kind
-		parts []string
-	}{
-		{"somebody listens", t.Context(), open, "", nil},
-		{"nobody listens", t.Context(), refused, KindRefused, []string{"connect " + refused + ": connection refused"}},
-		{"no port", t.Context(), "127.0.0.1", KindOther, []string{"connect 127.0.0.1: ", "missing port"}},
-		{"no address", t.Context(), "", KindOther, []string{"missing"}},
-		{"control characters", t.Context(), "a\nb:1", KindOther, []string{"connect a b:1: "}},
-		{"the caller gave up", canceled, open, KindCanceled, []string{"canceled"}},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			expect(t, TCP{Timeout: ample}.Check(tc.ctx, tc.addr), tc.kind, tc.parts...)
-		})
-	}
-}
-
-func TestTCPTimeout(t *testing.T) {
-	t.Parallel()
-	hole := blackHole(t)
-	err := TCP{Timeout: 50 * time.Millisecond}.Check(t.Context(), hole)
-	expect(t, err, KindTimeout, "connect "+hole+": no answer within 50ms")
-
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	expect(t, TCP{Timeout: ample}.Check(ctx, hole), KindTimeout, "no answer before the deadline of the check")
-}
-
-// The server sees an ordinary end of the connection, not a reset.
-func TestTCPClosesPolitely(t *testing.T) {
-	seen := make(chan error, 1)
-	addr, _ := listen(t, func(conn *net.TCPConn) {
-		_, err := conn.Read(make([]byte, 1))
-		seen <- err
-	})
-	expect(t, TCP{}.Check(t.Context(), addr), "")
-	if err := <-seen; err != io.EOF {
-		t.Errorf("the server read %v, want EOF", err)
 	}
 }

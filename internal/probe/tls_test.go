@@ -7,7 +7,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
+	"time"
 )
 
 // tlsServer has a certificate for example.com and 127.0.0.1, signed by the authority that is returned.
@@ -27,6 +29,9 @@ func TestHTTPS(t *testing.T) {
 	names := make(chan string, 10)
 	addr, roots := tlsServer(t, &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		names <- hello.ServerName
+		if !slices.Equal(hello.SupportedProtos, []string{"http/1.1"}) {
+			t.Errorf("protocols offered: %q", hello.SupportedProtos)
+		}
 		return nil, nil
 	}})
 	for _, tc := range []struct {
@@ -88,4 +93,32 @@ func TestHTTPSFailures(t *testing.T) {
 	t.Run("http to an https port", func(t *testing.T) {
 		expect(t, checker(t, HTTP{}).Check(t.Context(), mutual), KindStatus, "status 400")
 	})
+}
+
+// Whatever ends a handshake, the connection ends with it.
+func TestHTTPSLeavesNothingOpen(t *testing.T) {
+	for _, tc := range []struct {
+		name, answer string
+		timeout      time.Duration
+		kind         Kind
+	}{
+		{"no answer", "", short, KindTimeout},
+		{"no TLS", "HTTP/1.1 400 Bad Request\r\n\r\n", ample, KindTLS},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			closed := make(chan struct{})
+			addr, _ := listen(t, func(conn *net.TCPConn) {
+				defer close(closed)
+				io.WriteString(conn, tc.answer)
+				io.Copy(io.Discard, conn)
+			})
+			c := checker(t, HTTP{Scheme: "https", Timeout: tc.timeout})
+			expect(t, c.Check(t.Context(), addr), tc.kind)
+			select {
+			case <-closed:
+			case <-time.After(ample):
+				t.Error("the connection is still open")
+			}
+		})
+	}
 }
