@@ -51,7 +51,7 @@ func TestDecodeConfig(t *testing.T) {
 	}
 }
 
-// The tests of this module run against the versions in go.mod, so xcaddy.json must ship those.
+// The tests of this module run against the versions in go.mod, so xcaddy.json must ship those, and the help must show them.
 func TestConfigMatchesGoMod(t *testing.T) {
 	b, err := loadConfig(filepath.Join("..", "..", "xcaddy.json"))
 	if err != nil {
@@ -61,8 +61,10 @@ func TestConfigMatchesGoMod(t *testing.T) {
 	for _, p := range b.Plugins {
 		if p.PackagePath != modulePath {
 			want[p.PackagePath] = p.Version
+			wantAll(t, "the help", help, " --with "+p.String()+" ")
 		}
 	}
+	wantAll(t, "the help", help, " xcaddy build "+b.CaddyVersion+" ")
 	for path, version := range want {
 		out, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Version}}", path).Output()
 		if err != nil {

@@ -21,7 +21,7 @@ const (
 	exitOK          = 0
 	exitFailed      = 1   // the build was tried and failed
 	exitUsage       = 2   // a flag, the config file, the go command or the checkout is wrong; nothing was tried
-	exitInterrupted = 130 // SIGINT or SIGTERM, as a shell reports it
+	exitInterrupted = 130 // SIGINT, SIGTERM or SIGHUP
 )
 
 // help is what --help prints before the list of flags.
@@ -30,9 +30,9 @@ const help = `xbuild makes a custom Caddy: the Caddy version and the plugins of 
     go run ./cmd/xbuild [flags]
 
 Run it anywhere inside a checkout of caddy-ec2. It writes a small main module into a temporary directory, pins Caddy and
-every plugin to the version in xcaddy.json, replaces caddy-ec2 by the checkout, compiles with cgo off, paths trimmed and
-symbols stripped, and removes the directory. That takes one to three minutes on two cores when Go's build cache is cold,
-seconds when it is warm; it needs no network when the modules are in Go's module cache.
+every plugin to the version in xcaddy.json and what they depend on to the versions in go.mod, replaces caddy-ec2 by the
+checkout, compiles with cgo off, paths trimmed and symbols stripped, and removes the directory. That takes one to three
+minutes on two cores when Go's build cache is cold, seconds when it is warm. After "go mod download" it needs no network.
 
 The same with the xcaddy command:
 
@@ -67,7 +67,7 @@ type options struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	// The first signal cancels the build; after that signals have their usual effect, so a second one ends the process.
 	context.AfterFunc(ctx, stop)
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))

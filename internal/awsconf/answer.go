@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 
@@ -34,7 +35,7 @@ func CheckAnswer(stack *middleware.Stack) error {
 			}
 			body := bufio.NewReaderSize(resp.Body, answerPeek)
 			start, err := body.Peek(answerPeek)
-			if err != nil && err != io.EOF {
+			if err != nil && !errors.Is(err, io.EOF) {
 				return out, meta, fmt.Errorf("reading the answer: %w", err)
 			}
 			if got := firstElement(start); got != want {

@@ -145,7 +145,7 @@ func TestClassifyStrangers(t *testing.T) {
 		}, Network, false, "reading the answer: unexpected EOF"},
 		{"redirect", func(w http.ResponseWriter, r *http.Request) {
 			io.Copy(io.Discard, r.Body)
-			http.Redirect(w, r, "/login", 302)
+			http.Redirect(w, r, "/login", http.StatusFound)
 		}, Request, true, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

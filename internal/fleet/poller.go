@@ -18,6 +18,7 @@ const pollTimeout = time.Minute
 // Origin says where a fleet comes from.
 type Origin string
 
+// The origins of a fleet.
 const (
 	Unknown  Origin = ""         // nothing is known yet
 	Snapshot Origin = "snapshot" // read from the store at start; no poll has succeeded since

@@ -139,8 +139,8 @@ func (p *Poller) save(ctx context.Context, opts Options, s *State) bool {
 	if err == nil {
 		err = opts.Store.Store(ctx, snapshotKey(node, p.query), raw)
 	}
-	if ctx.Err() != nil && err != nil && context.Cause(ctx) == context.Canceled {
-		return false // ending
+	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
+		return false // the poller ends
 	}
 	p.saver.mu.Lock()
 	defer p.saver.mu.Unlock()

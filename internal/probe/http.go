@@ -179,7 +179,7 @@ func (c *HTTPChecker) exchange(ctx context.Context, addr string) (*http.Response
 			return resp, err
 		}
 		location := resp.Header.Get("Location")
-		c.discard(resp)
+		_ = c.discard(resp) // for the connection's sake; the redirect counts
 		if hops == maxRedirects {
 			return nil, &Failure{Kind: KindStatus, Detail: "more than " + strconv.Itoa(maxRedirects) + " redirects"}
 		}
@@ -196,7 +196,7 @@ func (c *HTTPChecker) newBody() (io.ReadCloser, error) {
 // judge compares the answer with what is expected, and leaves the connection fit for the next check if it can.
 func (c *HTTPChecker) judge(resp *http.Response) error {
 	if !c.status.matches(resp.StatusCode) {
-		c.discard(resp)
+		_ = c.discard(resp) // for the connection's sake; the status has decided
 		return &Failure{Kind: KindStatus, Detail: "status " + strconv.Itoa(resp.StatusCode) + ", want " + c.status.String()}
 	}
 	if c.expect == nil {
