@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
@@ -38,7 +37,7 @@ import (
 //		or static <addresses...>
 //	}
 //
-// Every option but tag, filter, asg and or may be given once.
+// Every option but tag, filter, asg and or may be given once. None takes a block but health_headers and or.
 func (u *Upstreams) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // ec2
 	if d.NextArg() {
@@ -73,37 +72,6 @@ func (u *Upstreams) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// poolParser reads the options of one pool. seen is for those that may be given once.
-type poolParser struct {
-	*caddyfile.Dispenser
-	pool         *Pool
-	seen         map[string]bool
-	placeholders bool
-}
-
-// args returns the option's arguments, at least min and at most max of them, and refuses a block behind them.
-func (p *poolParser) args(option string, min, max int, usage string) ([]string, error) {
-	args := p.RemainingArgs()
-	if len(args) < min || len(args) > max {
-		return nil, p.Errf("%s: expected %s %s", option, option, usage)
-	}
-	for _, a := range args {
-		p.placeholders = p.placeholders || strings.Contains(a, "{")
-	}
-	return args, nil
-}
-
-// once refuses a second time.
-func (p *poolParser) once(option string) error {
-	if p.seen[option] {
-		return p.Errf("duplicate option %s", option)
-	}
-	p.seen[option] = true
-	return nil
-}
-
-const unlimited = 1 << 20
-
 func (p *poolParser) option(option string) error {
 	switch option {
 	case "tag", "asg", "filter":
@@ -124,9 +92,9 @@ func (p *poolParser) option(option string) error {
 	case "endpoint":
 		return p.text(option, "<url>", &p.pool.Endpoint)
 	case "refresh":
-		return p.duration(option, &p.pool.Refresh)
+		return p.duration(option, minRefresh, &p.pool.Refresh)
 	case "slow_start":
-		return p.duration(option, &p.pool.SlowStart)
+		return p.duration(option, minTimeout, &p.pool.SlowStart)
 	case "port":
 		return p.port()
 	case "address":
@@ -144,47 +112,7 @@ func (p *poolParser) option(option string) error {
 		}
 		return p.health(option, p.pool.Health)
 	}
-	return p.Errf("unknown option %s in dynamic ec2", option)
-}
-
-func (p *poolParser) text(option, usage string, to *string) error {
-	args, err := p.args(option, 1, 1, usage)
-	if err != nil {
-		return err
-	}
-	if args[0] == "" {
-		return p.Errf("%s is empty", option)
-	}
-	*to = args[0]
-	return nil
-}
-
-func (p *poolParser) duration(option string, to *caddy.Duration) error {
-	args, err := p.args(option, 1, 1, "<duration>")
-	if err != nil {
-		return err
-	}
-	d, err := caddy.ParseDuration(args[0])
-	if err != nil {
-		return p.Errf("%s %s is not a duration, such as 500ms, 10s or 5m", option, args[0])
-	}
-	if d <= 0 {
-		return p.Errf("%s %s is not above zero", option, args[0])
-	}
-	*to = caddy.Duration(d)
-	return nil
-}
-
-func (p *poolParser) number(option, value string, to *int) error {
-	n, err := strconv.Atoi(value)
-	if err != nil {
-		return p.Errf("%s: %s is not a number", option, value)
-	}
-	if n < 1 {
-		return p.Errf("%s: %d is not 1 or more", option, n)
-	}
-	*to = n
-	return nil
+	return p.unknown(option)
 }
 
 // selection reads tag, asg and filter, which may be given more than once.
@@ -194,49 +122,50 @@ func (p *poolParser) selection(option string) error {
 		p.pool.ASG = append(p.pool.ASG, args...)
 		return err
 	}
-	args, err := p.args(option, 2, unlimited, "<name> <values...>")
+	to, usage := &p.pool.Tags, "<key> <values...>"
+	if option == "filter" {
+		to, usage = &p.pool.Filters, "<name> <values...>"
+	}
+	args, err := p.values(option, 2, unlimited, usage)
 	if err != nil {
 		return err
-	}
-	to := &p.pool.Tags
-	if option == "filter" {
-		to = &p.pool.Filters
 	}
 	if *to == nil {
 		*to = make(map[string][]string)
 	}
 	if _, twice := (*to)[args[0]]; twice {
-		return p.Errf("%s %s is given twice: all values of it go on one line, any of them then matches", option, args[0])
+		return p.Errf("%s %s is given twice; put all its values on one line, any of them then matches", option, args[0])
 	}
 	(*to)[args[0]] = args[1:]
 	return nil
 }
 
 func (p *poolParser) port() error {
-	args, err := p.args("port", 1, 3, "<port> | tag <key> [<default port>]")
+	const usage = "<port> | tag <key> [<default port>]"
+	args, err := p.args("port", 1, 3, usage)
 	if err != nil {
 		return err
 	}
-	if args[0] == "tag" && len(args) > 1 {
+	if fromTag := args[0] == "tag"; fromTag != (len(args) > 1) {
+		return p.Errf("port: expected port %s", usage)
+	} else if fromTag {
 		p.pool.PortTag = args[1]
 		args = args[2:]
-		if len(args) == 0 {
-			return nil
-		}
 	}
-	if len(args) != 1 {
-		return p.Errf("port: expected port <port> | tag <key> [<default port>]")
+	if len(args) == 0 {
+		return nil
 	}
-	return p.number("port", args[0], &p.pool.Port)
+	return p.number("port", args[0], maxPort, &p.pool.Port)
 }
 
 func (p *poolParser) address() error {
-	args, err := p.args("address", 1, 2, "private | public | ipv6 | tag <key>")
+	const usage = "private | public | ipv6 | tag <key>"
+	args, err := p.args("address", 1, 2, usage)
 	if err != nil {
 		return err
 	}
-	if (len(args) == 2) != (args[0] == "tag") {
-		return p.Errf("address: expected address private | public | ipv6 | tag <key>")
+	if fromTag := args[0] == "tag"; fromTag != (len(args) > 1) {
+		return p.Errf("address: expected address %s", usage)
 	}
 	p.pool.Address = args[0]
 	if len(args) == 2 {
@@ -253,6 +182,7 @@ func (p *poolParser) zone() error {
 	}
 	switch {
 	case args[0] == "any" && len(args) == 1:
+		p.pool.PreferZone = &ZonePreference{Any: true}
 		return nil
 	case args[0] != "prefer":
 		return p.Errf("zone: expected zone %s", usage)
@@ -263,11 +193,10 @@ func (p *poolParser) zone() error {
 		share, isShare := strings.CutSuffix(a, "%")
 		switch {
 		case isShare && z.Share == 0 && z.Zone == "":
-			percent, err := strconv.ParseFloat(share, 64)
-			if err != nil || !(percent > 0 && percent <= 100) {
+			z.Share, err = strconv.ParseFloat(share+"e-2", 64) // a division by 100 would round 66.6% twice
+			if err != nil || z.Share <= 0 || z.Share > 1 {
 				return p.Errf("zone prefer: %s is not a share above 0%% and up to 100%%", a)
 			}
-			z.Share = percent / 100
 		case !isShare && z.Zone == "":
 			z.Zone = a
 		default:
@@ -278,7 +207,8 @@ func (p *poolParser) zone() error {
 }
 
 func (p *poolParser) drain() error {
-	args, err := p.args("drain", 1, 2, "tag <key> | <key>=<value>")
+	const usage = "tag <key> | <key>=<value>"
+	args, err := p.args("drain", 1, 2, usage)
 	if err != nil {
 		return err
 	}
@@ -288,23 +218,24 @@ func (p *poolParser) drain() error {
 	}
 	key, value, ok := strings.Cut(args[0], "=")
 	if !ok || key == "" || value == "" || len(args) != 1 {
-		return p.Errf("drain: expected drain tag <key> | <key>=<value>")
+		return p.Errf("drain: expected drain %s", usage)
 	}
 	p.pool.DrainTag, p.pool.DrainValue = key, value
 	return nil
 }
 
 func (p *poolParser) weight() error {
-	args, err := p.args("weight", 2, 3, "tag <key> [<default weight>]")
+	const usage = "tag <key> [<default weight>]"
+	args, err := p.args("weight", 2, 3, usage)
 	if err != nil {
 		return err
 	}
 	if args[0] != "tag" {
-		return p.Errf("weight: expected weight tag <key> [<default weight>]")
+		return p.Errf("weight: expected weight %s", usage)
 	}
 	p.pool.WeightTag = args[1]
 	if len(args) == 3 {
-		return p.number("weight", args[2], &p.pool.DefaultWeight)
+		return p.number("weight", args[2], maxWeight, &p.pool.DefaultWeight)
 	}
 	return nil
 }
@@ -312,7 +243,7 @@ func (p *poolParser) weight() error {
 func (p *poolParser) health(option string, h *HealthCheck) error {
 	switch option {
 	case "health_tcp", "health_follow_redirects":
-		if _, err := p.args(option, 0, 0, "(no argument)"); err != nil {
+		if _, err := p.args(option, 0, 0, "alone, without an argument"); err != nil {
 			return err
 		}
 		if option == "health_tcp" {
@@ -332,9 +263,9 @@ func (p *poolParser) health(option string, h *HealthCheck) error {
 	case "health_request_body":
 		return p.text(option, "<text>", &h.RequestBody)
 	case "health_interval":
-		return p.duration(option, &h.Interval)
+		return p.duration(option, minInterval, &h.Interval)
 	case "health_timeout":
-		return p.duration(option, &h.Timeout)
+		return p.duration(option, minTimeout, &h.Timeout)
 	case "health_headers":
 		return p.headers(h)
 	case "health_port", "health_passes", "health_fails":
@@ -342,20 +273,26 @@ func (p *poolParser) health(option string, h *HealthCheck) error {
 		if err != nil {
 			return err
 		}
-		to := map[string]*int{"health_port": &h.Port, "health_passes": &h.Passes, "health_fails": &h.Fails}[option]
-		return p.number(option, args[0], to)
+		switch option {
+		case "health_port":
+			return p.number(option, args[0], maxPort, &h.Port)
+		case "health_passes":
+			return p.number(option, args[0], maxCount, &h.Passes)
+		default:
+			return p.number(option, args[0], maxCount, &h.Fails)
+		}
 	}
-	return p.Errf("unknown option %s in dynamic ec2", option)
+	return p.unknown(option)
 }
 
 func (p *poolParser) headers(h *HealthCheck) error {
-	if _, err := p.args("health_headers", 0, 0, "{ <name> <values...> }"); err != nil {
-		return err
+	if p.NextArg() {
+		return p.Errf("health_headers takes a block with a line for each header, not %q behind it", p.Val())
 	}
 	h.Headers = make(http.Header)
 	for nesting := p.Nesting(); p.NextBlock(nesting); {
 		name := p.Val()
-		values, err := p.args("health_headers", 1, unlimited, "{ <name> <values...> }")
+		values, err := p.values("health_headers "+name, 1, unlimited, "<values...>")
 		if err != nil {
 			return err
 		}
@@ -364,7 +301,7 @@ func (p *poolParser) headers(h *HealthCheck) error {
 		}
 	}
 	if len(h.Headers) == 0 {
-		return p.Errf("health_headers: the block is empty")
+		return p.Errf("health_headers takes a block with a line for each header, such as Host www.example.com")
 	}
 	return nil
 }
@@ -373,17 +310,20 @@ func (p *poolParser) subset(u *Upstreams) error {
 	if err := p.once("subset"); err != nil {
 		return err
 	}
-	args := p.RemainingArgs()
-	if len(args) != 1 && (len(args) != 3 || args[1] != "by") {
-		return p.Errf("subset: expected subset <n> [by <placeholder>]")
+	const usage = "<n> [by <placeholder>]"
+	before := p.placeholders
+	args, err := p.args("subset", 1, 3, usage)
+	if err != nil {
+		return err
+	}
+	p.placeholders = before // the one behind by is for requests
+	if len(args) == 2 || len(args) == 3 && args[1] != "by" {
+		return p.Errf("subset: expected subset %s", usage)
 	}
 	if len(args) == 3 {
-		if !strings.HasPrefix(args[2], "{") || !strings.HasSuffix(args[2], "}") {
-			return p.Errf("subset by %s: expected a placeholder, such as {http.request.cookie.session}", args[2])
-		}
 		u.SubsetBy = args[2]
 	}
-	return p.number("subset", args[0], &u.Subset)
+	return p.number("subset", args[0], maxSubset, &u.Subset)
 }
 
 func (p *poolParser) failOpen(u *Upstreams) error {
@@ -395,7 +335,7 @@ func (p *poolParser) failOpen(u *Upstreams) error {
 		return err
 	}
 	if args[0] != "on" && args[0] != "off" {
-		return p.Errf("fail_open %s: expected fail_open on | off", args[0])
+		return p.Errf("fail_open: expected fail_open on | off, not %s", args[0])
 	}
 	on := args[0] == "on"
 	u.FailOpen = &on
@@ -403,35 +343,43 @@ func (p *poolParser) failOpen(u *Upstreams) error {
 }
 
 func (p *poolParser) or(u *Upstreams) error {
-	args := p.RemainingArgs()
+	if n := len(u.Or); n > 0 && len(u.Or[n-1].Static) > 0 {
+		return p.Errf("or: nothing below or static is ever used; move or static to the end")
+	}
 	var f Fallback
-	switch {
-	case len(args) > 1 && args[0] == "static":
-		for _, a := range args[1:] {
-			p.placeholders = p.placeholders || strings.Contains(a, "{")
+	if p.NextArg() {
+		if p.Val() != "static" {
+			return p.Errf("or: expected or { <options of another pool> } | or static <addresses...>, not or %s", p.Val())
 		}
-		f.Static = args[1:]
-	case len(args) > 0:
-		return p.Errf("or: expected or { <options of another pool> } | static <addresses...>")
-	default:
-		inner := poolParser{Dispenser: p.Dispenser, pool: &f.Pool, seen: make(map[string]bool)}
-		empty := true
-		for nesting := p.Nesting(); p.NextBlock(nesting); {
-			empty = false
-			switch option := p.Val(); option {
-			case "subset", "fail_open", "or":
-				return p.Errf("%s belongs into the dynamic ec2 block itself, not into or", option)
-			default:
-				if err := inner.option(option); err != nil {
-					return err
-				}
+		args, err := p.args("or static", 1, unlimited, "<host:port...>")
+		if err != nil {
+			return err
+		}
+		for _, a := range args {
+			if _, err := staticAddress(a); err != nil && !strings.Contains(a, "{") {
+				return p.Errf("or %v", err)
 			}
 		}
-		if empty {
-			return p.Errf("or: the block is empty; name what differs from the pool above, such as tag Role web-backup")
-		}
-		p.placeholders = p.placeholders || inner.placeholders
+		f.Static = args
+		u.Or = append(u.Or, f)
+		return nil
 	}
+	inner := poolParser{Dispenser: p.Dispenser, pool: &f.Pool, seen: make(map[string]bool)}
+	empty := true
+	for nesting := p.Nesting(); p.NextBlock(nesting); empty = false {
+		switch option := p.Val(); option {
+		case "subset", "fail_open", "or":
+			return p.Errf("%s is for all pools together; move it out of or, into the dynamic ec2 block itself", option)
+		default:
+			if err := inner.option(option); err != nil {
+				return err
+			}
+		}
+	}
+	if empty {
+		return p.Errf("or takes a block that says what differs from the pool above, such as tag Role web-backup")
+	}
+	p.placeholders = p.placeholders || inner.placeholders
 	u.Or = append(u.Or, f)
 	return nil
 }

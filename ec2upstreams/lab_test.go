@@ -37,9 +37,6 @@ type lab struct {
 	addr   string // where Caddy listens
 	client *http.Client
 	events string // names of events to record
-
-	mu   sync.Mutex
-	logs []string
 }
 
 // newLab serves the cloud, and makes its address and keys the environment of this process.
@@ -250,6 +247,7 @@ func (l *lab) underLoad(f func()) {
 	l.Helper()
 	var wg sync.WaitGroup
 	var sent atomic.Int64
+	var mu sync.Mutex
 	failed := make(map[string]int)
 	stop := make(chan struct{})
 	for range 4 {
@@ -262,7 +260,7 @@ func (l *lab) underLoad(f func()) {
 					return
 				case <-tick.C:
 				}
-				got := "no answer"
+				var got string
 				if res, err := l.do(l.request("/")); err != nil {
 					got = err.Error()
 				} else {
@@ -274,17 +272,17 @@ func (l *lab) underLoad(f func()) {
 					}
 					got = fmt.Sprint(res.Status, " ", err)
 				}
-				l.mu.Lock()
+				mu.Lock()
 				failed[got]++
-				l.mu.Unlock()
+				mu.Unlock()
 			}
 		})
 	}
 	some := func(n int64) {
 		for until := sent.Load() + n; sent.Load() < until; {
-			l.mu.Lock()
+			mu.Lock()
 			bad := len(failed)
-			l.mu.Unlock()
+			mu.Unlock()
 			if bad > 0 {
 				return
 			}

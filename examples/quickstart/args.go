@@ -133,7 +133,13 @@ Caddy's log is %s. Ctrl-C ends everything.
 // awsEnv is the environment for an AWS CLI, to be evaluated by a shell.
 func (s *stage) awsEnv(string) (string, error) {
 	var b strings.Builder
-	for _, kv := range s.world.server.Env("") {
+	env := s.world.server.Env("")
+	for _, kv := range env { // the AWS CLI has a name of its own for the region
+		if region, ok := strings.CutPrefix(kv, "AWS_REGION="); ok {
+			env = append(env, "AWS_DEFAULT_REGION="+region)
+		}
+	}
+	for _, kv := range env {
 		name, value, _ := strings.Cut(kv, "=")
 		if value == "" {
 			fmt.Fprintf(&b, "unset %s\n", name) // some programs take an empty value for a wrong one

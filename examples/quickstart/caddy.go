@@ -198,8 +198,13 @@ next:
 	return n
 }
 
-// tail returns the last n lines of a text.
+// tail returns the last n lines of a text, without the middle of very long ones.
 func tail(text string, n int) string {
-	lines := strings.SplitAfter(strings.TrimRight(text, "\n"), "\n")
-	return strings.Join(lines[max(0, len(lines)-n):], "") + "\n"
+	const longest = 400
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	lines = lines[max(0, len(lines)-n):]
+	for i, l := range lines {
+		lines[i] = clip(l, longest)
+	}
+	return strings.Join(lines, "\n") + "\n"
 }

@@ -201,7 +201,7 @@ func (w *world) kill(name string) (string, error) {
 	if !b.alive() {
 		return "", fmt.Errorf("%s is dead already", b.name)
 	}
-	return fmt.Sprintf("killed %s: nothing listens at %s any more, %d connections were reset", b.name, b.addr, b.kill()), nil
+	return fmt.Sprintf("killed %s: nothing listens at %s any more; connections reset: %d", b.name, b.addr, b.kill()), nil
 }
 
 func (w *world) fail(name string) (string, error) {

@@ -116,10 +116,7 @@ func send(ctx context.Context, addr string, c command, instance string, out io.W
 	if err := c.check(instance); err != nil {
 		return err
 	}
-	u := url.URL{Scheme: "http", Host: addr, Path: "/" + c.name}
-	if instance != "" {
-		u = *u.JoinPath(instance)
-	}
+	u := url.URL{Scheme: "http", Host: addr, Path: "/" + c.name + "/" + instance}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), nil)

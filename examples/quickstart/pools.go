@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 )
 
 // pools is the answer of Caddy's admin endpoint /ec2upstreams/pools, as far as it is used here.
@@ -27,9 +28,10 @@ type pool struct {
 	Summary string `json:"summary"`
 	Origin  string `json:"origin"`
 	Poll    struct {
-		Error          string `json:"error"`
-		FailuresInARow int    `json:"failures_in_a_row"`
-		CallsPerMinute int    `json:"calls_per_minute"`
+		Next           time.Time `json:"next"` // when EC2 is asked again
+		Error          string    `json:"error"`
+		FailuresInARow int       `json:"failures_in_a_row"`
+		CallsPerMinute int       `json:"calls_per_minute"`
 	} `json:"poll"`
 	Backends []row `json:"backends"`
 }
@@ -47,29 +49,37 @@ type row struct {
 func poolsURL(p ports) string { return "http://" + local(p.admin) + "/ec2upstreams/pools" }
 
 // pools asks the admin endpoint.
-func (c *caddy) pools() (pools, error) {
-	var p pools
-	raw, err := c.poolsText()
-	if err == nil {
-		err = json.Unmarshal(raw, &p)
-	}
-	return p, err
-}
-
-func (c *caddy) poolsText() ([]byte, error) {
+func (c *caddy) pools() (p pools, err error) {
 	resp, err := c.client.Get(poolsURL(c.ports))
 	if err != nil {
-		return nil, err
+		return p, err
 	}
 	defer resp.Body.Close()
 	raw, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return nil, err
+		return p, err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the admin endpoint answers %s: %s", resp.Status, raw)
+		return p, fmt.Errorf("the admin endpoint answers %s: %s", resp.Status, raw)
 	}
-	return raw, nil
+	return p, json.Unmarshal(raw, &p)
+}
+
+// String is all of it, a line for each pool and each instance.
+func (p pools) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "serving: %s\n", p.serving())
+	for _, q := range p.ordered() {
+		fmt.Fprintf(&b, "%s: %s, from the %s, %d polls failed in a row %s\n", q.Query, q.Summary, q.Origin, q.Poll.FailuresInARow, q.Poll.Error)
+		for _, r := range q.Backends {
+			state := "out"
+			if r.In {
+				state = "in"
+			}
+			fmt.Fprintf(&b, "    %-10s %s %s %s: %s\n", r.called(), r.Instance, r.Address, state, r.Why)
+		}
+	}
+	return b.String()
 }
 
 // ordered returns the pools in the order of the fallback, and in each the instances by name.

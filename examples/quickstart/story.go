@@ -98,7 +98,7 @@ func (s *story) step(title string, play func()) {
 	s.traffic.settle() // what began in this step is counted in it
 	st.took, st.requests = time.Since(began), s.traffic.now().since(before)
 	s.record(expectation{
-		noneFails, fmt.Sprintf("%d of %d failed", st.requests.failed, st.requests.sent), st.requests.failed == 0,
+		noneFails, st.requests.fate() + " failed", st.requests.failed == 0,
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/caddy-ec2/caddy-ec2/internal/awstest"
 )
@@ -45,7 +46,10 @@ func (f *fleetStory) awaitUsable(n int) {
 func (f *fleetStory) awaitIn(name string) {
 	b := f.backend(name)
 	f.await(name+" is in", f.lookAt(func(p pools) (string, bool) {
-		r, _ := p.find(b.id)
+		r, listed := p.find(b.id)
+		if !listed {
+			return "not found", false
+		}
 		return r.Why, r.In
 	}))
 }
@@ -149,7 +153,7 @@ func shares(t tally) string {
 const loggedMissing = "missing from an answer"
 
 // emptyListing lets one poll of the web pool get an answer without any instance. Two pools poll, and which one an injected
-// fault meets is chance: it goes on, one fault at a time, until the web pool has had one.
+// fault meets is known only if nothing comes late: it goes on, one fault at a time, until the web pool has had one.
 func (f *fleetStory) emptyListing() {
 	mark, injected := f.caddy.logSize(), 0
 	f.await("an empty answer is doubted", f.lookAt(func(p pools) (string, bool) {
@@ -157,7 +161,9 @@ func (f *fleetStory) emptyListing() {
 		if matching(log, loggedMissing, `"`+query(roleWeb)+`"`) > 0 {
 			return p.of(roleWeb).Summary, true
 		}
-		if matching(log, loggedMissing) == injected && !p.doubted() {
+		next, others := p.of(roleWeb).Poll.Next, p.of(roleBackup).Poll.Next
+		ours := next.After(time.Now()) && others.Sub(next) > 100*time.Millisecond
+		if ours && matching(log, loggedMissing) == injected && !p.doubted() {
 			injected++
 			f.world.cloud.Inject(awstest.Fault{Service: "ec2", Action: "DescribeInstances", Kind: awstest.Empty, Times: 1})
 		}

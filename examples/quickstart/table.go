@@ -11,10 +11,10 @@ import (
 // end prints the table and the verdict, and reports whether everything held.
 func (s *story) end() bool {
 	io.WriteString(s.out, "\n"+table(s.steps)+"\n")
-	all, held, sent, failed := 0, 0, 0, 0
+	all, held, sent, failed, again := 0, 0, 0, 0, 0
 	var broken []string
 	for n, st := range s.steps {
-		sent, failed = sent+st.requests.sent, failed+st.requests.failed
+		sent, failed, again = sent+st.requests.sent, failed+st.requests.failed, again+st.requests.again
 		for _, e := range st.expectations {
 			all++
 			if e.held {
@@ -26,6 +26,9 @@ func (s *story) end() bool {
 	}
 	took := time.Since(s.began)
 	fmt.Fprintf(s.out, "%d steps in %.1f s, %d requests, %d failed\n", len(s.steps), took.Seconds(), sent, failed)
+	if again > 0 {
+		fmt.Fprintf(s.out, "%d requests were sent again: Linux reset their connections before Caddy had accepted them, in a reload\n", again)
+	}
 	if held == all && all > 0 {
 		fmt.Fprintf(s.out, "story %s: all %d expectations held\n", s.name, all)
 		return true
@@ -42,7 +45,7 @@ func table(steps []*step) string {
 	rows := [][]string{{"", "step", "expected", "seen", "seconds", "failed requests"}}
 	for n, st := range steps {
 		first := []string{fmt.Sprint(n + 1), st.title}
-		figures := []string{fmt.Sprintf("%.1f", st.took.Seconds()), fmt.Sprintf("%d of %d", st.requests.failed, st.requests.sent)}
+		figures := []string{fmt.Sprintf("%.1f", st.took.Seconds()), st.requests.fate()}
 		for _, e := range st.expectations {
 			if e.want == noneFails {
 				continue
@@ -75,6 +78,15 @@ func table(steps []*step) string {
 	return b.String()
 }
 
+// fate says how many of the requests have failed.
+func (t tally) fate() string {
+	s := fmt.Sprintf("%d of %d", t.failed, t.sent)
+	if t.again > 0 {
+		s += fmt.Sprintf(", %d sent again", t.again)
+	}
+	return s
+}
+
 // widest is how long a cell may be. A failure is printed in full when it happens.
 const widest = 60
 
@@ -94,9 +106,10 @@ func (s *story) dump(st *stage) {
 	for _, f := range st.traffic.failures() {
 		fmt.Fprintln(s.out, "failed request: "+f)
 	}
-	text, err := st.caddy.poolsText()
+	p, err := st.caddy.pools()
+	text := p.String()
 	if err != nil {
-		text = []byte(err.Error())
+		text = err.Error() + "\n"
 	}
 	fmt.Fprintf(s.out, "%s:\n%s\nthe end of Caddy's log:\n%s\n", poolsURL(st.ports), text, tail(st.caddy.log(0), 40))
 }

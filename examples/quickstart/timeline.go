@@ -32,7 +32,7 @@ func showTimeline(ctx context.Context, s *stage, out *screen) {
 	shown := time.Now()
 	var known pools
 	total := s.traffic.now()
-	calls, told := 0, 0
+	calls := 0
 	for {
 		select {
 		case <-ctx.Done():
@@ -47,15 +47,14 @@ func showTimeline(ctx context.Context, s *stage, out *screen) {
 			known = now
 		}
 		calls = tellCalls(s.world, calls, out)
-		for _, f := range s.traffic.failures()[told:] {
-			told++
-			out.event("%s", out.paint(red, "a request failed: "+f))
-		}
 		if at := time.Now(); at.Sub(shown) >= time.Second-lookEvery/2 {
 			before := total
 			total = s.traffic.now()
 			f := frame{at, total.since(before).per(at.Sub(shown)), total, known, err, s.world.static.name}
 			shown = at
+			if n := f.second.failed; n > 0 {
+				out.event("%s", out.paint(red, fmt.Sprintf("requests failed: %d, the last one at %s", n, s.traffic.lastFailure())))
+			}
 			if out.live {
 				out.block(f.lines(out))
 			} else {
@@ -80,7 +79,7 @@ func tellCalls(w *world, seen int, out *screen) int {
 			if c.Code != "" {
 				result = c.Code
 			}
-			out.event("EC2 was asked to %s: %s", c.Action, result)
+			out.event("EC2 was called by somebody else: %s, %s", c.Action, result)
 		}
 	}
 	return total
@@ -98,7 +97,7 @@ func changes(old, now pools) (events []string) {
 			}
 			switch {
 			case !known:
-				say("found %s (%s): it %s: %s", r.called(), r.Instance, state, r.Why)
+				say("found %s (%s), it %s: %s", r.called(), r.Instance, state, r.Why)
 			case was.In != r.In || !r.In && reason(was.Why) != reason(r.Why):
 				say("%s %s: %s", r.called(), state, r.Why)
 			}

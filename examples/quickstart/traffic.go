@@ -2,25 +2,33 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"math"
 	"net/http"
+	"net/http/httptrace"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 )
 
 const (
 	// requestTime is how long an answer may take before it counts as a failure.
 	requestTime = 10 * time.Second
-	// keptFailures is how many failures are told apart.
+	// keptFailures is how many of the first failures are kept.
 	keptFailures = 20
 )
 
-// traffic sends requests over several kept-alive connections at a steady rate, and counts who answers. It does not retry:
-// what fails here would have failed in a browser.
+// traffic sends requests over several kept-alive connections at a steady rate, and counts who answers.
+//
+// It takes no for an answer, with one exception. When Caddy reloads, on Linux, its new configuration listens with a socket
+// of its own (SO_REUSEPORT) before the old one closes, and the kernel resets connections that wait to be accepted by the
+// old one. Such a connection is new and has not brought a byte; its request is sent again, once, and counted apart.
 type traffic struct {
 	url    string
 	client *http.Client
@@ -28,7 +36,8 @@ type traffic struct {
 
 	mu     sync.Mutex
 	counts tally
-	failed []string // the first failures, with their times
+	first  []string // failures, with their times
+	last   string   // the same, of the latest
 
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -38,12 +47,15 @@ type traffic struct {
 type tally struct {
 	sent   int
 	failed int            // a connection error, a status of 500 or more, or a body that no backend has sent
+	again  int            // sent a second time, see traffic
 	by     map[string]int // answers by the name of the backend
 }
 
 // since is what came on top of an earlier tally.
 func (t tally) since(earlier tally) tally {
-	d := tally{sent: t.sent - earlier.sent, failed: t.failed - earlier.failed, by: make(map[string]int)}
+	d := tally{
+		sent: t.sent - earlier.sent, failed: t.failed - earlier.failed, again: t.again - earlier.again, by: make(map[string]int),
+	}
 	for name, n := range t.by {
 		if n -= earlier.by[name]; n > 0 {
 			d.by[name] = n
@@ -121,7 +133,14 @@ func (t *traffic) now() tally {
 func (t *traffic) failures() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.failed[:len(t.failed):len(t.failed)]
+	return slices.Clone(t.first)
+}
+
+// lastFailure describes the latest one.
+func (t *traffic) lastFailure() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.last
 }
 
 // one sends a request and counts its outcome.
@@ -129,35 +148,55 @@ func (t *traffic) one() {
 	t.gate.RLock()
 	defer t.gate.RUnlock()
 	began := time.Now()
-	name, err := t.get()
+	name, unaccepted, err := t.get()
+	again := unaccepted
+	if again {
+		name, _, err = t.get()
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.counts.sent++
+	if again {
+		t.counts.again++
+	}
 	if err == nil {
 		t.counts.by[name]++
 		return
 	}
 	t.counts.failed++
-	if len(t.failed) < keptFailures {
-		t.failed = append(t.failed, fmt.Sprintf("%s after %d ms: %v",
-			began.Format("15:04:05.000"), time.Since(began).Milliseconds(), err))
+	t.last = fmt.Sprintf("%s after %d ms: %v", began.Format("15:04:05.000"), time.Since(began).Milliseconds(), err)
+	if len(t.first) < keptFailures {
+		t.first = append(t.first, t.last)
 	}
 }
 
-func (t *traffic) get() (string, error) {
-	resp, err := t.client.Get(t.url)
+// get returns the name of the backend that answers a request. The connection was unaccepted if it was reset while it was
+// new, before the first byte came back.
+func (t *traffic) get() (name string, unaccepted bool, err error) {
+	var old, answered atomic.Bool // they are set by goroutines of the client
+	trace := &httptrace.ClientTrace{
+		GotConn:              func(c httptrace.GotConnInfo) { old.Store(c.Reused) },
+		GotFirstResponseByte: func() { answered.Store(true) },
+	}
+	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(context.Background(), trace), http.MethodGet, t.url, nil)
 	if err != nil {
-		return "", err
+		return "", false, err
+	}
+	resp, err := t.client.Do(req)
+	if err != nil {
+		cut := errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.EOF)
+		return "", cut && !old.Load() && !answered.Load(), err
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return "", fmt.Errorf("reading the body: %w", err)
+		return "", false, fmt.Errorf("reading the body: %w", err)
 	}
 	if resp.StatusCode >= http.StatusInternalServerError {
-		return "", fmt.Errorf("status %s", resp.Status)
+		return "", false, fmt.Errorf("status %s", resp.Status)
 	}
-	return answeredBy(string(body))
+	name, err = answeredBy(string(body))
+	return name, false, err
 }
 
 // answeredBy reads the name of the backend out of a body, which must be all that a backend sends.
