@@ -116,7 +116,8 @@ func BenchmarkProxy(b *testing.B) {
 	reportProxies(b, variants)
 }
 
-// start runs the variant until nothing is left to be set up.
+// start runs the variant until nothing is left to be set up. However slow the machine, no connection is to be made anew
+// because it idled for the default of two minutes.
 func (v *proxyVariant) start(b *testing.B, aws *awstest.Server) {
 	b.Helper()
 	backends := strconv.Itoa(startBackends(b))
@@ -124,6 +125,9 @@ func (v *proxyVariant) start(b *testing.B, aws *awstest.Server) {
 	v.caddy = startCaddy(b, aws, fmt.Sprintf(`http://:%s {
 		bind %s
 		reverse_proxy {
+			transport http {
+				keepalive 10m
+			}
 			%s
 		}
 	}`, port, benchHost, strings.ReplaceAll(v.proxy, "PORT", backends)))

@@ -16,7 +16,7 @@ func newChecker(s *poolSettings) (probe.Checker, error) {
 	}
 	status, err := probe.ParseStatus(c.Status)
 	if err != nil {
-		return nil, fmt.Errorf("health_status: %w", err)
+		return nil, fmt.Errorf("health_%w", err)
 	}
 	var body *regexp.Regexp
 	if c.Body != "" {

@@ -31,6 +31,6 @@
 // A backend that fails between two checks gets requests until the checks see it; Caddy's own retries (lb_retries,
 // lb_try_duration) and passive checks (fail_duration) cover that gap.
 //
-// The files module.go, caddyfile.go, admin.go, events.go and metrics.go are the adapter to Caddy; no other file
-// imports it.
+// The files module.go, handler.go, config*.go, caddyfile*.go, admin.go, events.go and metrics.go are the adapter to
+// Caddy; no other file imports it.
 package ec2upstreams

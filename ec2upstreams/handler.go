@@ -69,7 +69,7 @@ func expand(v reflect.Value, repl *caddy.Replacer) error {
 	one := func(s string) (string, error) {
 		out, err := repl.ReplaceOrErr(s, true, true)
 		if err != nil {
-			return "", fmt.Errorf("replacing placeholders in %q: %w", s, err)
+			return "", fmt.Errorf("replacing placeholders in %q: %w (a brace that belongs to no placeholder is written \\{ or \\})", s, err)
 		}
 		return out, nil
 	}
@@ -97,7 +97,12 @@ func expand(v reflect.Value, repl *caddy.Replacer) error {
 			if err := expand(value, repl); err != nil {
 				return err
 			}
-			v.SetMapIndex(k, value)
+			key, err := one(k.String())
+			if err != nil {
+				return err
+			}
+			v.SetMapIndex(k, reflect.Value{})
+			v.SetMapIndex(reflect.ValueOf(key), value)
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {

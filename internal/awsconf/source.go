@@ -39,7 +39,7 @@ var (
 	regionForm     = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 	zoneForm       = regexp.MustCompile(`^([a-z]+(-[a-z]+)+-[0-9]+)[a-z]$`)
 	roleForm       = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+$`)
-	externalIDForm = regexp.MustCompile(`^[\w+=,.@:/-]{2,1000}$`) // the STS API reference, AssumeRole, ExternalId
+	externalIDForm = regexp.MustCompile(`^[\w+=,.@:/-]+$`) // the STS API reference, AssumeRole, ExternalId
 )
 
 // Validate reports what AWS would refuse, or the SDK would misunderstand. The error begins with the name of the option.
@@ -60,7 +60,7 @@ func (s Source) Validate() error {
 		if s.RoleARN == "" {
 			return errors.New("external_id: it is sent when a role is assumed, so role_arn must be set too")
 		}
-		if !externalIDForm.MatchString(s.ExternalID) {
+		if n := len(s.ExternalID); n < 2 || n > 1224 || !externalIDForm.MatchString(s.ExternalID) {
 			return errors.New("external_id: it must have 2 to 1224 characters out of A-Z a-z 0-9 and _+=,.@:/-")
 		}
 	}
