@@ -22,6 +22,9 @@ const (
 	downChecks = 128
 	// minRampStep is the shortest time between two views while a backend is in its slow start.
 	minRampStep = 250 * time.Millisecond
+	// restPerBuild is how many times as long as a view took to make the pool waits before it makes another: a tenth
+	// of a core at the most, whatever happens.
+	restPerBuild = 9
 	// zoneRetry is the wait before the own zone is asked for again.
 	zoneRetry = 30 * time.Second
 )
@@ -70,6 +73,7 @@ type pool struct {
 	ownZone  func(context.Context) string // asks for this node's zone; "" if it can't be had now
 
 	view      atomic.Pointer[view]
+	restUntil time.Time     // when the next view may be made; only the pool's goroutine looks
 	ready     chan struct{} // closed once a first view is there, or coldWait is over
 	readyOnce sync.Once
 
@@ -175,6 +179,7 @@ func (p *pool) run(ctx context.Context) {
 
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	dirty := false // the view does not show everything yet
 	for {
 		changed := false
 		select {
@@ -192,13 +197,21 @@ func (p *pool) run(ctx context.Context) {
 			v := p.view.Load()
 			changed = v.ramping && now.Sub(v.made) >= p.rampStep()
 		}
-		if changed {
+		// Where a view takes long to make, for thousands of backends, several changes share one.
+		dirty = dirty || changed
+		rest := time.Until(p.restUntil)
+		if dirty && rest <= 0 {
 			p.publish()
+			dirty, rest = false, 0
 		}
 		if s := p.handle.State(); s.Err != nil && s.Loaded {
 			p.setReady() // there is nothing to wait for
 		}
-		timer.Reset(p.startChecks(ctx, &work, results))
+		wait := p.startChecks(ctx, &work, results)
+		if dirty {
+			wait = min(wait, rest)
+		}
+		timer.Reset(wait)
 	}
 }
 
@@ -259,10 +272,12 @@ func (p *pool) rampStep() time.Duration { return max(p.settings.SlowStart/20, mi
 
 // publish makes a new view of the backends.
 func (p *pool) publish() {
+	began := time.Now()
 	p.mu.Lock()
-	p.view.Store(buildView(&p.settings, p.backends, p.zone, time.Now()))
+	p.view.Store(buildView(&p.settings, p.backends, p.zone, began))
 	users := slices.Clone(p.users)
 	p.mu.Unlock()
+	p.restUntil = time.Now().Add(restPerBuild * time.Since(began))
 	p.setReady()
 	for _, u := range users {
 		u.changed()

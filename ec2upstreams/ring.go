@@ -31,9 +31,14 @@ type hashRing struct {
 }
 
 func newHashRing(choices []choice) hashRing {
-	var r hashRing
+	points := func(weight int) int { return max(1, (weight*pointsPerWeight+defaultWeight/2)/defaultWeight) }
+	total := 0
+	for _, c := range choices {
+		total += points(c.weight)
+	}
+	r := hashRing{points: make([]ringPoint, 0, total)}
 	for i, c := range choices {
-		n := max(1, (c.weight*pointsPerWeight+defaultWeight/2)/defaultWeight)
+		n := points(c.weight)
 		h := xxhash.Sum64String(c.dial)
 		for j := range n {
 			// The j-th point depends on nothing but the address: points stay where they are when weights change.
@@ -41,7 +46,13 @@ func newHashRing(choices []choice) hashRing {
 		}
 	}
 	slices.SortFunc(r.points, func(a, b ringPoint) int {
-		return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.index, b.index))
+		switch {
+		case a.hash < b.hash:
+			return -1
+		case a.hash > b.hash:
+			return 1
+		}
+		return cmp.Compare(a.index, b.index)
 	})
 
 	// About one point for each value of the top bits makes finding a place a look-up and a short walk.
