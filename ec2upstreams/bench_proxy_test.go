@@ -64,7 +64,8 @@ func proxyVariants(resolver string) []*proxyVariant {
 	}
 	return []*proxyVariant{
 		static(10, "least_conn"),
-		// Round robin looks at one upstream of the list: what this costs more than 10 is the price of 10,000 connections.
+		// Round robin looks at one upstream of the list: what this costs more than 10 is the price of 10,000 connections,
+		// and the lowest there is, since it uses them in the order of their memory.
 		static(10000, "round_robin"),
 		{name: "dynamic_a/10", proxy: `
 			lb_policy least_conn
@@ -217,6 +218,7 @@ func (c *benchClient) ask() (*http.Response, error) {
 func reportProxies(b *testing.B, variants []*proxyVariant) {
 	static := variants[0]
 	ratio := make(map[string]float64) // of requests/s, to static
+	cpu := make(map[string]float64)   // µs/request
 	fmt.Printf("\n%d rounds of %d requests over %d connections; the rates are medians, with minimum and maximum\n",
 		len(static.rate), benchRequests, benchClients)
 	fmt.Printf("%-16s %10s   %-30s %14s   %s\n", "", "requests/s", "of "+static.name, "CPU µs/request", "of "+static.name)
@@ -225,7 +227,7 @@ func reportProxies(b *testing.B, variants []*proxyVariant) {
 		for i := range ratios {
 			ratios[i] = v.rate[i] / static.rate[i]
 		}
-		ratio[v.name] = median(ratios)
+		ratio[v.name], cpu[v.name] = median(ratios), v.cpuPerRequest()
 		fmt.Printf("%-16s %10.0f   %.2f (%.2f to %.2f)%12s %14.1f   %.2f\n",
 			v.name, median(slices.Clone(v.rate)), median(ratios), ratios[0], ratios[len(ratios)-1], "", v.cpuPerRequest(), v.cpuPerRequest()/static.cpuPerRequest())
 	}
@@ -234,7 +236,6 @@ func reportProxies(b *testing.B, variants []*proxyVariant) {
 		want        float64
 	}{
 		{"subset/10000", "static/10", 0.97},
-		{"subset/10000", "static/10000", 0.97},
 		{"subset/10000", "all/1000", 3},
 		{"all/10", "dynamic_a/10", 1},
 	} {
@@ -242,7 +243,8 @@ func reportProxies(b *testing.B, variants []*proxyVariant) {
 		if got >= goal.want {
 			verdict = "met"
 		}
-		fmt.Printf("goal: the rate of %s is at least %.2f times that of %s: %.2f, %s\n", goal.name, goal.want, goal.other, got, verdict)
+		fmt.Printf("goal: the rate of %s is at least %.2f times that of %s: %.2f, %s (%.2f by processor time)\n",
+			goal.name, goal.want, goal.other, got, verdict, cpu[goal.other]/cpu[goal.name])
 	}
 	fmt.Println()
 	for _, v := range variants {

@@ -18,12 +18,12 @@ type backend struct {
 	id   string // of the instance, or "static" for a server that EC2 knows nothing of
 	addr string
 
-	requests  atomic.Int64 // that have arrived, health checks not among them
-	unchecked atomic.Int64 // of these, those that came before the first health check
-	slow      atomic.Int64 // requests to /slow under way
-	checks    atomic.Int64
-	failing   atomic.Bool   // the health check answers 503
-	release   chan struct{} // ends the requests to /slow when it is closed
+	hold    chan struct{} // health checks are answered when it is closed; nil holds nothing
+	failing atomic.Bool   // the health check answers 503
+
+	requests atomic.Int64  // that have arrived, health checks not among them
+	slow     atomic.Int64  // requests to /slow under way
+	release  chan struct{} // ends them when it is closed
 
 	mu    sync.Mutex
 	srv   *http.Server // nil while killed
@@ -44,16 +44,19 @@ const slowSeconds = 10
 // ServeHTTP answers /healthz; /slow, the end of which comes late; and everything else with the backend's name.
 func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/healthz" {
-		b.checks.Add(1)
+		if b.hold != nil {
+			select {
+			case <-b.hold:
+			case <-r.Context().Done():
+				return
+			}
+		}
 		if b.failing.Load() {
 			http.Error(w, "not well", http.StatusServiceUnavailable)
 			return
 		}
 		fmt.Fprintln(w, "well")
 		return
-	}
-	if b.checks.Load() == 0 {
-		b.unchecked.Add(1)
 	}
 	b.requests.Add(1)
 	fmt.Fprintln(w, b.who())

@@ -22,18 +22,20 @@ func newTestBackend(t *testing.T) *backend {
 	return b
 }
 
-// ask sends one request over a connection of its own.
+// ask sends one request over a connection of its own. Without an answer the status is 0.
 func ask(t *testing.T, b *backend, path string) (status int, body string) {
 	t.Helper()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Get("http://" + b.addr + path)
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
+		return 0, ""
 	}
 	defer resp.Body.Close()
 	raw, err := io.ReadAll(resp.Body)
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
+		return 0, ""
 	}
 	return resp.StatusCode, string(raw)
 }
@@ -53,8 +55,34 @@ func TestBackendAnswersAndIsChecked(t *testing.T) {
 	if status, _ := ask(t, b, "/"); status != 200 {
 		t.Errorf("with a failing check a request gets %d", status)
 	}
-	if r, u := b.requests.Load(), b.unchecked.Load(); r != 2 || u != 1 {
-		t.Errorf("%d requests, %d of them before a check; want 2 and 1", r, u)
+	if n := b.requests.Load(); n != 2 {
+		t.Errorf("%d requests were counted, want 2: checks are none", n)
+	}
+}
+
+func TestHeldCheck(t *testing.T) {
+	b := newBackend("web-1", "i-0123456789abcdef0", fmt.Sprintf("%s:%d", host(1), newPort(t)))
+	b.hold = make(chan struct{})
+	if err := b.start(); err != nil {
+		t.Fatal(err)
+	}
+	defer b.kill()
+	answered := make(chan int)
+	go func() {
+		status, _ := ask(t, b, "/healthz")
+		answered <- status
+	}()
+	if status, _ := ask(t, b, "/"); status != 200 {
+		t.Errorf("a request gets %d", status)
+	}
+	select {
+	case status := <-answered:
+		t.Errorf("the check answers %d before it may", status)
+	default:
+	}
+	close(b.hold)
+	if status := <-answered; status != 200 {
+		t.Errorf("the check answers %d", status)
 	}
 }
 
@@ -89,6 +117,7 @@ func TestKillResetsConnections(t *testing.T) {
 		t.Fatal(err)
 	}
 	io.Copy(io.Discard, resp.Body)
+	resp.Body.Close()
 
 	if n := b.kill(); n != 1 || b.alive() {
 		t.Errorf("%d connections were reset, alive: %v", n, b.alive())

@@ -112,18 +112,22 @@ func (c *caddy) stop() error {
 	}
 	cmd, exited := c.cmd, c.exited
 	c.cmd = nil
-	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		cmd.Process.Kill()
+	if err := cmd.Process.Signal(syscall.SIGTERM); errors.Is(err, os.ErrProcessDone) {
+		<-exited
+		return nil // how it ended is for dead to say
 	}
 	patience := time.NewTimer(stopTime)
 	defer patience.Stop()
 	select {
 	case <-exited:
+		if !cmd.ProcessState.Success() {
+			return fmt.Errorf("stopping Caddy: %s", cmd.ProcessState)
+		}
 		return nil
 	case <-patience.C:
 		cmd.Process.Kill()
 		<-exited
-		return fmt.Errorf("caddy did not end within %s of SIGTERM and was killed", stopTime)
+		return fmt.Errorf("stopping Caddy: it did not end within %s of SIGTERM and was killed", stopTime)
 	}
 }
 

@@ -60,7 +60,7 @@ func (w *world) build(api string) (err error) {
 	for _, i := range []struct{ name, role string }{
 		{"web-1", roleWeb}, {"web-2", roleWeb}, {"web-3", roleWeb}, {"backup-1", roleBackup},
 	} {
-		if _, err := w.start(i.name, i.role); err != nil {
+		if _, err := w.start(i.name, i.role, nil); err != nil {
 			return err
 		}
 	}
@@ -107,8 +107,8 @@ func (w *world) find(instance string) (*backend, error) {
 }
 
 // start launches an instance and the backend on it. The tags are there from the start, as they are with an Auto Scaling
-// group.
-func (w *world) start(name, role string) (*backend, error) {
+// group. Its health checks get no answer before hold is closed, unless that is nil.
+func (w *world) start(name, role string, hold chan struct{}) (*backend, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.hosts++
@@ -126,6 +126,7 @@ func (w *world) start(name, role string) (*backend, error) {
 		return nil, err
 	}
 	b := newBackend(name, id, addr)
+	b.hold = hold
 	if err := b.start(); err != nil {
 		return nil, errors.Join(inUse(addr, err), w.cloud.Terminate(id))
 	}
@@ -147,7 +148,7 @@ func (w *world) launch(name string) (string, error) {
 	} else if _, err := w.find(name); err == nil {
 		return "", fmt.Errorf("%s exists already", name)
 	}
-	b, err := w.start(name, roleWeb)
+	b, err := w.start(name, roleWeb, nil)
 	if err != nil {
 		return "", err
 	}

@@ -72,11 +72,7 @@ func show(ctx context.Context, a arguments, out *screen) error {
 	if err != nil {
 		return err
 	}
-	config, err := editable()
-	if err != nil {
-		return err
-	}
-	s, err := newStage(ctx, bin, config, known, showConnections, showRate)
+	s, err := newStage(ctx, bin, editable(), known, showConnections, showRate)
 	if err != nil {
 		return err
 	}
@@ -110,17 +106,18 @@ func show(ctx context.Context, a arguments, out *screen) error {
 	return errors.Join(failed, s.close())
 }
 
-// editable is the Caddyfile of the checkout that this runs in, or "" if it runs elsewhere.
-func editable() (string, error) {
+// editable is the Caddyfile of the checkout that this runs in. Elsewhere it is "": the one within the program is as good,
+// it only can't be edited.
+func editable() string {
 	here, err := os.Getwd()
 	if err != nil {
-		return "", err
+		return ""
 	}
 	root, err := checkout(here)
 	if err != nil {
-		return "", nil // the Caddyfile in the program is as good, it only can't be edited
+		return ""
 	}
-	return filepath.Join(root, "examples", "quickstart", "Caddyfile"), nil
+	return filepath.Join(root, "examples", "quickstart", "Caddyfile")
 }
 
 // reload makes Caddy take over the Caddyfile as it is now.

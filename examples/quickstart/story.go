@@ -14,10 +14,11 @@ import (
 // patience is how long a story waits for one thing. Only a failure takes it.
 const patience = 15 * time.Second
 
-// part is one story that can be told by itself.
+// part is one story that can be told by itself. An error of play means that it could not be told at all; what did not go as
+// expected is in the record.
 type part struct {
 	name, about string
-	play        func(ctx context.Context, bin string, s *story) error
+	play        func(s *story, bin string) error
 }
 
 // parts are all of them, in the order in which they are told.
@@ -44,7 +45,7 @@ func tellStories(ctx context.Context, a arguments, out *screen) error {
 	for _, p := range chosen {
 		fmt.Fprintf(out, "story %s: %s\n", p.name, p.about)
 		s := &story{name: p.name, ctx: ctx, out: out, began: time.Now(), dead: func() error { return nil }}
-		if err := p.play(ctx, bin, s); err != nil {
+		if err := p.play(s, bin); err != nil {
 			return fmt.Errorf("story %s: %w", p.name, err)
 		}
 		if !s.end() {
@@ -195,19 +196,19 @@ func (s *story) held() bool {
 	return true
 }
 
-// The story's requests: as many connections as a small site has, at twice the rate that a count needs to be quick.
+// The clients of a story: enough requests that counting a few hundred takes a second, and few enough for a slow machine.
 const (
 	storyConnections = 8
-	storyRate        = 240
+	storyRate        = 240 // requests per second
 )
 
 // open starts everything on ports of its own and gives the story its traffic.
-func (s *story) open(ctx context.Context, bin string) (*stage, error) {
+func (s *story) open(bin string) (*stage, error) {
 	p, err := free()
 	if err != nil {
 		return nil, err
 	}
-	st, err := newStage(ctx, bin, "", p, storyConnections, storyRate)
+	st, err := newStage(s.ctx, bin, "", p, storyConnections, storyRate)
 	if err != nil {
 		return nil, err
 	}

@@ -162,7 +162,7 @@ func (f *fleetStory) emptyListing() {
 			return p.of(roleWeb).Summary, true
 		}
 		next, others := p.of(roleWeb).Poll.Next, p.of(roleBackup).Poll.Next
-		ours := next.After(time.Now()) && others.Sub(next) > 100*time.Millisecond
+		ours := next.After(time.Now()) && others.Sub(next) > 20*time.Millisecond
 		if ours && matching(log, loggedMissing) == injected && !p.doubted() {
 			injected++
 			f.world.cloud.Inject(awstest.Fault{Service: "ec2", Action: "DescribeInstances", Kind: awstest.Empty, Times: 1})
