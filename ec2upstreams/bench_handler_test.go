@@ -1,7 +1,6 @@
 package ec2upstreams
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -72,7 +71,7 @@ func (p benchProxy) provision(b *testing.B, resolver string) *reverseproxy.Handl
 	switch {
 	case p.mode != nil:
 		policy = p.mode.policy
-		config["dynamic_upstreams"] = json.RawMessage(caddyconfig.JSONModuleObject(p.mode.config(), "source", "ec2", nil))
+		config["dynamic_upstreams"] = caddyconfig.JSONModuleObject(p.mode.config(), "source", "ec2", nil)
 	case p.name == "dynamic_a/10":
 		config["dynamic_upstreams"] = map[string]any{
 			"source": "a", "name": "backends.example.", "port": "8080", "versions": map[string]any{"ipv4": true},

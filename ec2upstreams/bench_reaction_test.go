@@ -154,17 +154,17 @@ func (r *reaction) ask(b *testing.B, client *benchClient, stop <-chan struct{}) 
 			return
 		}
 		sent := time.Now()
-		res, err := client.ask()
+		status, header, err := client.ask()
 		if err != nil {
 			b.Errorf("%s: %v", r.name, err)
 			return
 		}
-		backend := res.Header.Get("X-Asked")
+		backend := header.Get("X-Asked")
 		r.mu.Lock()
 		r.total++
 		a := r.asked[backend]
 		a.last, a.count = sent, r.total
-		if a.served.IsZero() && res.StatusCode == http.StatusOK {
+		if a.served.IsZero() && status == http.StatusOK {
 			a.served = time.Now()
 		}
 		r.asked[backend] = a

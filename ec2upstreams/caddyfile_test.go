@@ -171,7 +171,7 @@ func TestEveryFieldHasAnOption(t *testing.T) {
 			}
 			block := l.lines
 			for option, line := range map[string]string{"tag": "tag Base b", "port": "port 80", "subset": "subset 2"} {
-				if !strings.HasPrefix(l.lines, option) && !(option == "tag" && (path == "asg" || path == "filters")) {
+				if !strings.HasPrefix(l.lines, option) && (option != "tag" || path != "asg" && path != "filters") {
 					block = line + "\n" + block
 				}
 			}

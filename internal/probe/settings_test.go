@@ -76,10 +76,11 @@ func TestHTTPSettings(t *testing.T) {
 
 // The settings belong to the caller, who may go on using them.
 func TestHTTPSettingsAreCopied(t *testing.T) {
-	header := http.Header{"x-a": {"1"}, "Host": {"a.test"}}
+	name := "x-a" // as JSON gives it, not canonical
+	header := http.Header{name: {"1"}, "Host": {"a.test"}}
 	cfg := new(tls.Config)
 	c := checker(t, HTTP{Scheme: "https", Header: header, TLS: cfg})
-	if len(header) != 2 || header["x-a"] == nil || cfg.ServerName != "" || cfg.NextProtos != nil {
+	if len(header) != 2 || header[name] == nil || cfg.ServerName != "" || cfg.NextProtos != nil {
 		t.Errorf("changed: %v %q", header, cfg.ServerName)
 	}
 	header.Set("X-Late", "1")
