@@ -30,8 +30,8 @@ var benchModes = []benchMode{
 }
 
 // config is the module as a user configures it for this mode. A subset has weights, which it alone can have.
-func (m benchMode) config() Upstreams {
-	u := Upstreams{Subset: m.subset, SubsetBy: m.subsetBy}
+func (m benchMode) config() *Upstreams {
+	u := &Upstreams{Subset: m.subset, SubsetBy: m.subsetBy}
 	u.Tags = map[string][]string{"Role": {"bench"}}
 	u.Port = 8080
 	if m.subset > 0 {

@@ -1,9 +1,13 @@
 package ec2upstreams
 
 import (
+	"context"
 	"fmt"
 	"maps"
+	"net"
 	"regexp"
+	"slices"
+	"strconv"
 
 	"github.com/caddy-ec2/caddy-ec2/internal/probe"
 )
@@ -24,12 +28,51 @@ func newChecker(s *poolSettings) (probe.Checker, error) {
 			return nil, fmt.Errorf("health_body: %w", err)
 		}
 	}
-	h, err := probe.HTTP{
+	settings := probe.HTTP{
 		Scheme: c.Scheme, URI: c.URI, Port: c.Port, Method: c.Method, Header: maps.Clone(c.Headers), Body: c.RequestBody,
 		Status: status, Expect: body, FollowRedirects: c.FollowRedirects, TLS: s.tls, Timeout: c.Timeout,
-	}.New()
+	}
+	h, err := settings.New()
 	if err != nil {
 		return nil, fmt.Errorf("health check: %w", err)
 	}
-	return h, nil
+	if len(s.plainPorts) == 0 {
+		return h, nil
+	}
+	settings.Scheme, settings.TLS = "http", nil
+	plain, err := settings.New()
+	if err != nil {
+		return nil, fmt.Errorf("health check: %w", err)
+	}
+	return &byPort{secure: h, plain: plain, port: c.Port, plainPorts: s.plainPorts}, nil
 }
+
+// byPort checks some ports without TLS.
+type byPort struct {
+	secure, plain *probe.HTTPChecker
+	port          int // that is checked in place of the backend's, or 0
+	plainPorts    []string
+}
+
+// Check implements probe.Checker.
+func (c *byPort) Check(ctx context.Context, addr string) error {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("address %s: %w", addr, err)
+	}
+	if c.port != 0 {
+		port = strconv.Itoa(c.port)
+	}
+	if slices.Contains(c.plainPorts, port) {
+		return c.plain.Check(ctx, addr)
+	}
+	return c.secure.Check(ctx, addr)
+}
+
+// Close closes the kept-alive connections.
+func (c *byPort) Close() {
+	c.secure.Close()
+	c.plain.Close()
+}
+
+var _ probe.Checker = (*byPort)(nil)

@@ -21,12 +21,12 @@ type result struct {
 // takeResults takes one check's result, and all others that are there already, so that many of them make one view.
 func (p *pool) takeResults(r result, more <-chan result) (changed bool) {
 	now := time.Now()
-	var turned []*backend
+	var turned []turn
 	p.mu.Lock()
 	for {
 		before := r.b.health.status
 		if p.takeResult(r, now) {
-			turned = append(turned, r.b)
+			turned = append(turned, turn{r.b, r.err})
 		}
 		changed = changed || r.b.health.status != before
 		select {
@@ -70,7 +70,7 @@ func (p *pool) takeResult(r result, now time.Time) bool {
 	wait := b.health.nextCheck(c.Interval)
 	wait += rand.N(wait/5+1) - wait/10
 	q := &p.up
-	if b.health.status == unhealthy {
+	if b.health.status == unhealthy || b.health.streak < 0 {
 		q = &p.down
 	}
 	q.add(b, now.Add(wait))
@@ -83,13 +83,17 @@ func (p *pool) startChecks(ctx context.Context, work *sync.WaitGroup, results ch
 	wait := time.Hour
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	checker := p.checker
 	for _, q := range []*queue{&p.up, &p.down} {
 		for b := q.next(now); b != nil; b = q.next(now) {
 			dial := b.dial
 			work.Go(func() {
 				began := time.Now()
-				err := p.checker.Check(ctx, dial)
-				results <- result{b, err, time.Since(began)}
+				err := checker.Check(ctx, dial)
+				select {
+				case results <- result{b, err, time.Since(began)}:
+				case <-ctx.Done():
+				}
 			})
 		}
 		if w := q.wake(); !w.IsZero() {
@@ -105,12 +109,18 @@ func (p *pool) startChecks(ctx context.Context, work *sync.WaitGroup, results ch
 // manyTurned is how many backends may go up or down at once before one line speaks for all.
 const manyTurned = 10
 
+// turn is a backend that went up, or down for a reason.
+type turn struct {
+	*backend
+	err error // of the check that decided; nil: it went up
+}
+
 // report says which backends went up or down, and why: one line and one event each, or one line for many.
-func (p *pool) report(log *zap.Logger, event func(string, map[string]any), turned []*backend) {
+func (p *pool) report(log *zap.Logger, event func(string, map[string]any), turned []turn) {
 	if len(turned) > manyTurned {
 		up := 0
 		for _, b := range turned {
-			if b.health.status.up() {
+			if b.err == nil {
 				up++
 			}
 		}
@@ -120,9 +130,9 @@ func (p *pool) report(log *zap.Logger, event func(string, map[string]any), turne
 	for _, b := range turned {
 		data := map[string]any{"pool": p.id, "instance": b.inst.ID, "address": b.dial}
 		name := "backend_up"
-		if !b.health.status.up() {
+		if b.err != nil {
 			name = "backend_down"
-			data["reason"] = b.lastErr.Error()
+			data["reason"] = b.err.Error()
 		}
 		if event != nil {
 			event(name, data)
@@ -131,10 +141,10 @@ func (p *pool) report(log *zap.Logger, event func(string, map[string]any), turne
 			continue
 		}
 		fields := []zap.Field{zap.String("pool", p.id), zap.String("instance", b.inst.ID), zap.String("address", b.dial)}
-		if b.health.status.up() {
+		if b.err == nil {
 			log.Info("backend is up", fields...)
 		} else {
-			log.Warn("backend is down", append(fields, zap.Error(b.lastErr))...)
+			log.Warn("backend is down", append(fields, zap.Error(b.err))...)
 		}
 	}
 }

@@ -113,8 +113,8 @@ type HealthCheck struct {
 	Fails int `json:"fails,omitempty"`
 	// The expected status: a code such as `200` or a class such as `2xx`. Default: 2xx.
 	Status string `json:"status,omitempty"`
-	// A regular expression that the body must match. Default: any body. Braces are written `\{` and `\}`, here and in
-	// request_body, since `{...}` is a placeholder.
+	// A regular expression that the body must match. Default: any body. Here and in request_body, braces that
+	// belong to no placeholder stay as they are.
 	Body string `json:"body,omitempty"`
 	// Request headers; Host sets the host, and the TLS server name.
 	Headers http.Header `json:"headers,omitempty"`

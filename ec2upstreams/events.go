@@ -2,6 +2,7 @@ package ec2upstreams
 
 import (
 	"context"
+	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
@@ -19,8 +20,7 @@ const eventQueue = 256
 type emitter struct {
 	queue  chan queuedEvent
 	cancel context.CancelFunc
-	done   chan struct{}
-	log    *zap.Logger
+	full   atomic.Bool // the last event found no place
 }
 
 type queuedEvent struct {
@@ -30,9 +30,8 @@ type queuedEvent struct {
 
 func startEmitter(ctx caddy.Context, app *caddyevents.App) *emitter {
 	until, cancel := context.WithCancel(ctx)
-	e := &emitter{make(chan queuedEvent, eventQueue), cancel, make(chan struct{}), ctx.Logger()}
+	e := &emitter{queue: make(chan queuedEvent, eventQueue), cancel: cancel}
 	go func() {
-		defer close(e.done)
 		for {
 			select {
 			case <-until.Done():
@@ -56,12 +55,16 @@ func (e *emitter) stop() {
 
 // emit queues an event. It never blocks.
 func (u *Upstreams) emit(name string, data map[string]any) {
-	if u.events == nil {
+	if u.events == nil || !u.app.ShouldEmit(eventPrefix+name) {
 		return
 	}
 	select {
 	case u.events.queue <- queuedEvent{name, data}:
+		u.events.full.Store(false)
 	default:
-		u.logger.Warn("event dropped: the handlers of earlier events are too slow", zap.String("event", eventPrefix+name))
+		if u.events.full.Swap(true) {
+			return // said when it began
+		}
+		u.logger.Warn("events are dropped: the handlers of earlier ones are too slow", zap.String("event", eventPrefix+name))
 	}
 }

@@ -98,6 +98,17 @@ func (p *pool) explain(now time.Time) PoolStatus {
 	return out
 }
 
+// addDown adds the addresses that are not up.
+func (p *pool) addDown(down map[string]bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, b := range p.backends {
+		if b.dial != "" && !b.health.status.up() {
+			down[b.dial] = true
+		}
+	}
+}
+
 // started reports whether a running configuration uses the pool.
 func (p *pool) started() bool {
 	p.mu.Lock()

@@ -284,8 +284,9 @@ func TestTenReloadsUnderLoad(t *testing.T) {
 	block := "dynamic ec2 {" + strings.Replace(quick, "refresh 1s", "refresh 1m", 1) + "}"
 	l.load(block)
 	l.serves(a.id, b.id)
+	l.eventually("a check of each", func() bool { return l.why("Role", a.id) == "in: healthy" && l.why("Role", b.id) == "in: healthy" })
 	before := l.cloud.Count("ec2", "DescribeInstances")
-	checks := l.pool("Role").Backends[0].Checks
+	since := l.pool("Role").Backends[0].StatusSince
 	l.underLoad(func() {
 		for i := range 10 {
 			l.load(block + "\nheader_up X-Reload " + string(rune('0'+i)))
@@ -298,8 +299,8 @@ func TestTenReloadsUnderLoad(t *testing.T) {
 	if s := status(time.Now()); len(s.Pools) != 1 || len(s.Upstreams) != 1 {
 		t.Errorf("%d pools and %d users after ten reloads, want one each", len(s.Pools), len(s.Upstreams))
 	}
-	if p := l.pool("Role"); p.Backends[0].Checks < checks {
-		t.Errorf("checks began anew")
+	if got := l.pool("Role").Backends[0].StatusSince; !got.Equal(since) {
+		t.Errorf("the checks began anew: the status is of %s, not of %s", got, since)
 	}
 
 	l.load(strings.Replace(block, "refresh 1m", "refresh 1s", 1)) // another interval is taken over by the running poller

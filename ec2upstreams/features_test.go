@@ -1,10 +1,19 @@
 package ec2upstreams
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
 	"fmt"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -236,6 +245,35 @@ func TestTLSBackends(t *testing.T) {
 
 	l.load("dynamic ec2 {" + quick + "}\ntransport http {\ntls\n}") // the test's certificate is not trusted
 	l.eventually("the check to fail", func() bool { return strings.Contains(l.why("Role", id), "certificate") })
+
+	// A certificate authority that is corrected counts for the checks as it does for the requests.
+	trust := func(der []byte) {
+		file := filepath.Join(l.dir, "ca.pem")
+		l.must(os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
+		l.load("dynamic ec2 {" + quick + "}\ntransport http {\ntls\ntls_server_name example.com\ntls_trust_pool file " + file + "\n}")
+	}
+	trust(otherCA(t))
+	l.eventually("the check to fail", func() bool { return strings.Contains(l.why("Role", id), "certificate") })
+	trust(s.Certificate().Raw)
+	l.eventually("a check to pass", func() bool { return l.why("Role", id) == "in: healthy" })
+
+	l.load("dynamic ec2 {" + quick + "}\ntransport http {\ntls\ntls_except_ports " + port + "\n}")
+	l.eventually("a check without TLS to fail", func() bool { return strings.Contains(l.why("Role", id), "status 400") })
+}
+
+// otherCA is the certificate of an authority that nobody uses.
+func otherCA(t *testing.T) []byte {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "nobody"}, NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, ca, ca, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
 }
 
 func TestOwnHealthOptionsOfReverseProxyAreWarnedOf(t *testing.T) {

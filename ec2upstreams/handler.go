@@ -1,10 +1,14 @@
 package ec2upstreams
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
@@ -33,20 +37,58 @@ func (u *Upstreams) fitHandler(ctx caddy.Context, tiers []tier) error {
 		u.logger.Warn("health_uri, health_port and the like of reverse_proxy do nothing for dynamic upstreams; " +
 			"move them into the dynamic ec2 block (until then backends are checked by TCP connect)")
 	}
+	return fitTLS(h, tiers)
+}
+
+// fitTLS makes the checks speak TLS as the transport of the requests does.
+func fitTLS(h *reverseproxy.Handler, tiers []tier) error {
 	t, ok := h.Transport.(*reverseproxy.HTTPTransport)
 	if !ok || t.TLS == nil || t.Transport == nil {
 		return nil
 	}
-	raw, err := json.Marshal(t.TLS)
+	key, err := tlsKey(t)
 	if err != nil {
-		return fmt.Errorf("reading the transport's TLS settings: %w", err)
+		return err
 	}
 	for i := range tiers {
-		if s := &tiers[i].settings; tiers[i].static == nil && !s.Check.TCP {
-			s.Check.Scheme, s.TLSKey, s.tls = "https", string(raw), t.Transport.TLSClientConfig
+		s := &tiers[i].settings
+		if tiers[i].static != nil || s.Check.TCP {
+			continue
+		}
+		if strings.Contains(t.TLS.ServerName, "{") && http.Header(s.Check.Headers).Get("Host") == "" {
+			return fmt.Errorf("tls_server_name %s depends on the request, which a check has none of; name the host in health_headers { Host www.example.com }",
+				t.TLS.ServerName)
+		}
+		s.Check.Scheme, s.TLSKey, s.tls, s.plainPorts = "https", key, t.Transport.TLSClientConfig, t.TLS.ExceptPorts
+		if strings.Contains(t.TLS.ServerName, "{") {
+			s.tls = s.tls.Clone()
+			s.tls.ServerName = ""
 		}
 	}
 	return nil
+}
+
+// tlsKey tells TLS settings apart: the options, and the certificates that loading has taken out of them.
+func tlsKey(t *reverseproxy.HTTPTransport) (string, error) {
+	options, err := json.Marshal(t.TLS)
+	if err != nil {
+		return "", fmt.Errorf("reading the transport's TLS settings: %w", err)
+	}
+	sum := sha256.New()
+	sum.Write(options)
+	cfg := t.Transport.TLSClientConfig
+	for _, c := range cfg.Certificates {
+		for _, der := range c.Certificate {
+			sum.Write(der)
+		}
+	}
+	if cfg.RootCAs != nil {
+		//nolint:staticcheck // the pool is one of files or of the configuration, for which Subjects tells all there is
+		for _, subject := range cfg.RootCAs.Subjects() {
+			sum.Write(subject)
+		}
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:8]), nil
 }
 
 // affinityPolicies send equal requests to equal backends, which a list that differs for each request makes impossible.
@@ -54,7 +96,7 @@ var affinityPolicies = []string{"cookie", "ip_hash", "client_ip_hash", "uri_hash
 
 func (u *Upstreams) fitPolicy(policy string) error {
 	if policy == "weighted_round_robin" {
-		return fmt.Errorf("lb_policy weighted_round_robin counts positions in a fixed list and crashes on a changing one; " +
+		return fmt.Errorf("lb_policy weighted_round_robin counts positions in a fixed list, which mean nothing in a changing one; " +
 			"use subset with weight tag NAME and lb_policy least_conn")
 	}
 	if u.Subset > 0 && u.SubsetBy == "" && slices.Contains(affinityPolicies, policy) {
@@ -102,12 +144,19 @@ func expand(v reflect.Value, repl *caddy.Replacer) error {
 				return err
 			}
 			v.SetMapIndex(k, reflect.Value{})
+			if v.MapIndex(reflect.ValueOf(key)).IsValid() {
+				return fmt.Errorf("%s is given twice once the placeholder %s is replaced", key, k)
+			}
 			v.SetMapIndex(reflect.ValueOf(key), value)
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
 			f := v.Type().Field(i)
 			if !f.IsExported() || f.Name == "SubsetBy" {
+				continue
+			}
+			if f.Name == "Body" || f.Name == "RequestBody" { // braces have a meaning of their own there
+				v.Field(i).SetString(repl.ReplaceKnown(v.Field(i).String(), ""))
 				continue
 			}
 			if err := expand(v.Field(i), repl); err != nil {

@@ -8,7 +8,6 @@ import (
 	"reflect"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
@@ -21,7 +20,7 @@ import (
 )
 
 func init() {
-	caddy.RegisterModule(Upstreams{})
+	caddy.RegisterModule(new(Upstreams))
 }
 
 // Upstreams finds backends by EC2 tag, Auto Scaling group or any DescribeInstances filter, checks them, and offers
@@ -57,11 +56,13 @@ type Upstreams struct {
 	app    *caddyevents.App
 	users  []*user
 
-	serving *atomic.Pointer[string]
+	begin     sync.Once
+	servingMu sync.Mutex
+	serving   string // what requests were last known to get, "" before anything is
 }
 
 // CaddyModule returns the Caddy module information.
-func (Upstreams) CaddyModule() caddy.ModuleInfo {
+func (*Upstreams) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{
 		ID:  "http.reverse_proxy.upstreams.ec2",
 		New: func() caddy.Module { return new(Upstreams) },
@@ -84,7 +85,6 @@ func (u *Upstreams) Provision(ctx caddy.Context) error {
 	u.ctx, u.logger = ctx, ctx.Logger()
 	u.mark = fmt.Sprintf("ec2upstreams.%p", u)
 	u.failOpen = u.FailOpen == nil || *u.FailOpen
-	u.serving = new(atomic.Pointer[string])
 	if err := expand(reflect.ValueOf(u).Elem(), caddy.NewReplacer()); err != nil {
 		return err
 	}
@@ -101,13 +101,16 @@ func (u *Upstreams) Provision(ctx caddy.Context) error {
 			u.static = t.static
 			continue
 		}
+		checker, err := newChecker(&t.settings)
+		if err != nil {
+			return fmt.Errorf("preparing the checks of %s: %w", t.settings.Query, err)
+		}
 		key := t.settings.key()
+		down := knownDown(t.settings.Query)
 		v, _, err := pools.LoadOrNew(key, func() (caddy.Destructor, error) {
-			c, err := newChecker(&t.settings)
-			if err != nil {
-				return nil, err
-			}
-			return newPool(t.settings, fleet.Join(t.settings.Query), c, ownZone), nil
+			p := newPool(t.settings, fleet.Join(t.settings.Query), checker, zoneFinder(t.settings.Query.Source))
+			p.knownDown = down
+			return p, nil
 		})
 		if err != nil {
 			return fmt.Errorf("preparing the pool of %s: %w", t.settings.Query, err)
@@ -116,7 +119,8 @@ func (u *Upstreams) Provision(ctx caddy.Context) error {
 		p := v.(*pool)
 		u.pools = append(u.pools, p)
 		u.users = append(u.users, &user{
-			Options: fleet.Options{Refresh: t.refresh, Logger: u.logger, Store: ctx.Storage(), Node: nodeName, Event: u.emit},
+			Options: fleet.Options{Refresh: t.refresh, Logger: u.logger, Store: ctx.Storage(), Nodes: nodeNames, Event: u.emit},
+			checker: checker,
 			changed: u.watch,
 		})
 	}
@@ -136,7 +140,7 @@ func (u *Upstreams) Provision(ctx caddy.Context) error {
 type startHandler struct{ *Upstreams }
 
 func (h startHandler) Handle(context.Context, caddy.Event) error {
-	h.start()
+	h.begin.Do(h.start) // other modules may emit an event of this name too
 	return nil
 }
 
@@ -148,6 +152,7 @@ func (u *Upstreams) start() {
 	for i, p := range u.pools {
 		p.attach(u.users[i])
 	}
+	u.watch()
 }
 
 // Cleanup gives back what Provision took; also of a module that was never started or only half provisioned.
@@ -157,6 +162,9 @@ func (u *Upstreams) Cleanup() error {
 	running.Unlock()
 	for i, p := range u.pools {
 		p.detach(u.users[i])
+		if c, ok := u.users[i].checker.(interface{ Close() }); ok {
+			c.Close()
+		}
 	}
 	u.events.stop()
 	var err error
@@ -241,8 +249,10 @@ func (u *Upstreams) summary() string {
 	return strings.Join(parts, "; ") + "; see /ec2upstreams/pools of the admin API"
 }
 
-// watch says once when another pool of the fallback begins to serve.
+// watch says once when something else than before begins to serve; at first, when it is not the first pool.
 func (u *Upstreams) watch() {
+	u.servingMu.Lock()
+	defer u.servingMu.Unlock()
 	for _, p := range u.pools {
 		select {
 		case <-p.ready:
@@ -251,11 +261,13 @@ func (u *Upstreams) watch() {
 		}
 	}
 	now := u.servingNow()
-	if was := u.serving.Swap(&now); was == nil || *was == now {
+	was, best := u.serving, "pool "+u.pools[0].id
+	u.serving = now
+	if was == now || was == "" && now == best {
 		return
 	}
 	level := zap.WarnLevel
-	if now == "pool "+u.pools[0].id {
+	if now == best {
 		level = zap.InfoLevel
 	}
 	u.logger.Log(level, "requests are served from elsewhere now", zap.String("serving", now), zap.String("state", u.summary()))
@@ -282,28 +294,43 @@ func (u *Upstreams) servingNow() string {
 	return "nothing"
 }
 
-// ownZone is this node's availability zone: the id, which means the same in every account, or else the name.
-func ownZone(ctx context.Context) string {
-	id, err := awsconf.This.Get(ctx)
-	if err != nil {
-		return ""
+// zoneFinder asks for this node's availability zone: the name, or for instances of another account, where the same
+// name is another place, the id.
+func zoneFinder(src awsconf.Source) func(context.Context) string {
+	return func(ctx context.Context) string {
+		id, err := awsconf.This.Get(ctx)
+		if err != nil {
+			return ""
+		}
+		if src.RoleARN != "" || src.Profile != "" {
+			return id.ZoneID
+		}
+		return id.Zone
 	}
-	if id.ZoneID != "" {
-		return id.ZoneID
-	}
-	return id.Zone
 }
 
-// nodeName tells load balancers that share a storage apart: the instance id, or outside EC2 the host's name.
-func nodeName(ctx context.Context) string {
-	if id, err := awsconf.This.Get(ctx); err == nil && id.InstanceID != "" {
-		return id.InstanceID
+// nodeNames tells load balancers that share a storage apart: by the instance id where there is one, and by the host's
+// name, which is there when the metadata service is not.
+func nodeNames(ctx context.Context) (names []string) {
+	if id, err := awsconf.This.Get(ctx); err == nil {
+		names = append(names, id.InstanceID)
 	}
-	host, err := os.Hostname()
-	if err != nil {
-		return ""
+	if host, err := os.Hostname(); err == nil {
+		names = append(names, "host-"+host)
 	}
-	return "host-" + host
+	return names
+}
+
+// knownDown are the addresses that fail the checks of a running pool of the same query: a reload that changes how
+// they are checked does not take them for healthy.
+func knownDown(q fleet.Query) map[string]bool {
+	down := make(map[string]bool)
+	for _, p := range startedPools() {
+		if p.settings.Query.Key() == q.Key() {
+			p.addDown(down)
+		}
+	}
+	return down
 }
 
 // Interface guards

@@ -60,6 +60,9 @@ func TestMetrics(t *testing.T) {
 	l.load("dynamic ec2 {" + quick + "}")
 	l.load("dynamic ec2 {" + quick + "}\nheader_up X-Again 1") // a second registration
 	l.serves(a.id)
+	l.eventually("a check of each", func() bool {
+		return l.why("Role", a.id) == "in: healthy" && strings.Contains(l.why("Role", b.id), "unhealthy")
+	})
 
 	r := prometheus.NewPedanticRegistry()
 	l.must(registerMetrics(r))

@@ -50,9 +50,6 @@ func (p *picker) len() int {
 // backend that failed this request before (avoid, may be empty) comes last, and only if there is room.
 func (p *picker) random(out []string, avoid string) int {
 	n := min(len(out), len(p.dials))
-	if n == len(p.dials) {
-		return p.everyone(out, avoid)
-	}
 	var chosen [maxSubset]int
 	k := 0
 	take := func(i int) {
@@ -73,22 +70,13 @@ func (p *picker) random(out []string, avoid string) int {
 	for tries := 0; k < n && tries < 8*maxSubset; tries++ {
 		take(p.alias.draw(len(p.dials)))
 	}
-	for i := rand.IntN(len(p.dials)); k < n; i++ {
-		take(i % len(p.dials))
-	}
-	return k
-}
-
-// everyone is the whole list, in order, with the one to avoid at the end.
-func (p *picker) everyone(out []string, avoid string) int {
-	k := 0
-	for _, d := range p.dials {
-		if d != avoid {
-			out[k] = d
-			k++
+	if k < n {
+		from := rand.IntN(len(p.dials))
+		for i := 0; k < n && i < len(p.dials); i++ {
+			take((from + i) % len(p.dials))
 		}
 	}
-	if k < len(p.dials) {
+	if k < n { // all the others are in
 		out[k] = avoid
 		k++
 	}

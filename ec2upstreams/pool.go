@@ -16,7 +16,7 @@ import (
 const (
 	// coldWait is how long a request may wait for the very first fleet after the start; later ones never wait.
 	coldWait = 5 * time.Second
-	// Checks at once in one pool. Those of unhealthy backends, which end in time-outs, have places of their own,
+	// Checks at once in one pool of up to 1,024 backends; a larger one has a quarter and an eighth of its backends. Those of failing backends, which end in time-outs, have places of their own,
 	// so that a dead zone does not delay the checks of the living.
 	upChecks   = 256
 	downChecks = 128
@@ -25,6 +25,7 @@ const (
 	// restPerBuild is how many times as long as a view took to make the pool waits before it makes another: a tenth
 	// of a core at the most, whatever happens.
 	restPerBuild = 9
+	longestRest  = 500 * time.Millisecond
 	// zoneRetry is the wait before the own zone is asked for again.
 	zoneRetry = 30 * time.Second
 )
@@ -51,6 +52,8 @@ type backend struct {
 // user is a running configuration's share in a pool.
 type user struct {
 	fleet.Options
+	// checker is this configuration's: certificates may have changed since the pool began. Nil leaves the pool's.
+	checker probe.Checker
 	// changed is called after a new view, by the pool's goroutine; it must not block.
 	changed func()
 }
@@ -67,20 +70,23 @@ type source interface {
 // pool checks the backends of one query and publishes which of them work.
 type pool struct {
 	settings poolSettings
-	key, id  string
+	id       string
 	handle   source
-	checker  probe.Checker
 	ownZone  func(context.Context) string // asks for this node's zone; "" if it can't be had now
+	// knownDown are addresses that are not taken for healthy at the start.
+	knownDown map[string]bool
 
 	view      atomic.Pointer[view]
 	restUntil time.Time     // when the next view may be made; only the pool's goroutine looks
 	ready     chan struct{} // closed once a first view is there, or coldWait is over
 	readyOnce sync.Once
+	cold      *time.Timer
 
 	mu       sync.Mutex // guards what follows; no request takes it
 	backends []*backend // in the order of the fleet
 	zone     string
 	users    []*user
+	checker  probe.Checker // the newest user's
 	up, down queue
 	passed   uint64 // checks by result
 	failed   uint64
@@ -90,11 +96,12 @@ type pool struct {
 
 func newPool(s poolSettings, h source, c probe.Checker, ownZone func(context.Context) string) *pool {
 	p := &pool{
-		settings: s, key: s.key(), id: s.id(), handle: h, checker: c, ownZone: ownZone,
+		settings: s, id: s.id(), handle: h, checker: c, ownZone: ownZone,
 		ready: make(chan struct{}), zone: s.OwnZone,
 		up: queue{limit: upChecks}, down: queue{limit: downChecks},
 	}
 	p.view.Store(&view{})
+	p.cold = time.AfterFunc(coldWait, p.setReady)
 	return p
 }
 
@@ -122,9 +129,13 @@ func (p *pool) detach(u *user) {
 	}
 }
 
-// configure hands the options in force to the poller; p.mu is held.
+// configure puts the newest user's checker and options in force; p.mu is held.
 func (p *pool) configure() {
-	o := p.users[len(p.users)-1].Options
+	newest := p.users[len(p.users)-1]
+	if newest.checker != nil {
+		p.checker = newest.checker
+	}
+	o := newest.Options
 	for _, u := range p.users {
 		o.Refresh = min(o.Refresh, u.Refresh)
 	}
@@ -133,6 +144,8 @@ func (p *pool) configure() {
 
 // Destruct ends the pool. It is called when no configuration uses it any more.
 func (p *pool) Destruct() error {
+	p.cold.Stop()
+	p.setReady() // nobody may wait for a pool that is gone
 	p.mu.Lock()
 	cancel, done := p.cancel, p.done
 	p.mu.Unlock()
@@ -141,9 +154,6 @@ func (p *pool) Destruct() error {
 		<-done
 	}
 	p.handle.Close()
-	if c, ok := p.checker.(interface{ Close() }); ok {
-		c.Close()
-	}
 	return nil
 }
 
@@ -173,13 +183,10 @@ func (p *pool) run(ctx context.Context) {
 	if p.settings.PreferZone && p.zone == "" {
 		work.Go(func() { p.findZone(ctx, zones) })
 	}
-	cold := time.AfterFunc(coldWait, p.setReady)
-	defer cold.Stop()
-	defer p.setReady()
-
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	dirty := false // the view does not show everything yet
+	told := false  // the users know that there is nothing yet
 	for {
 		changed := false
 		select {
@@ -193,9 +200,10 @@ func (p *pool) run(ctx context.Context) {
 			p.mu.Lock()
 			p.zone, changed = z, true
 			p.mu.Unlock()
-		case now := <-timer.C:
-			v := p.view.Load()
-			changed = v.ramping && now.Sub(v.made) >= p.rampStep()
+		case <-timer.C:
+		}
+		if v := p.view.Load(); v.ramping && time.Since(v.made) >= p.rampStep() {
+			changed = true
 		}
 		// Where a view takes long to make, for thousands of backends, several changes share one.
 		dirty = dirty || changed
@@ -204,8 +212,10 @@ func (p *pool) run(ctx context.Context) {
 			p.publish()
 			dirty, rest = false, 0
 		}
-		if s := p.handle.State(); s.Err != nil && s.Loaded {
+		if s := p.handle.State(); !told && s.Err != nil && s.Loaded {
+			told = true
 			p.setReady() // there is nothing to wait for
+			p.tell()
 		}
 		wait := p.startChecks(ctx, &work, results)
 		if dirty {
@@ -248,7 +258,7 @@ func (p *pool) takeFleet() bool {
 			continue
 		}
 		b = &backend{inst: in, target: t, slot: -1, health: health{status: unproven, since: now}}
-		if first {
+		if first && !p.knownDown[t.dial] {
 			b.health.status = assumed
 		}
 		backends = append(backends, b)
@@ -264,6 +274,7 @@ func (p *pool) takeFleet() bool {
 		}
 	}
 	p.backends = backends
+	p.up.limit, p.down.limit = max(upChecks, len(backends)/4), max(downChecks, len(backends)/8)
 	return changed
 }
 
@@ -272,13 +283,20 @@ func (p *pool) rampStep() time.Duration { return max(p.settings.SlowStart/20, mi
 
 // publish makes a new view of the backends.
 func (p *pool) publish() {
-	began := time.Now()
 	p.mu.Lock()
+	began := time.Now()
 	p.view.Store(buildView(&p.settings, p.backends, p.zone, began))
+	p.mu.Unlock()
+	p.restUntil = time.Now().Add(min(restPerBuild*time.Since(began), longestRest))
+	p.setReady()
+	p.tell()
+}
+
+// tell lets the users look at what serves now.
+func (p *pool) tell() {
+	p.mu.Lock()
 	users := slices.Clone(p.users)
 	p.mu.Unlock()
-	p.restUntil = time.Now().Add(restPerBuild * time.Since(began))
-	p.setReady()
 	for _, u := range users {
 		u.changed()
 	}

@@ -55,8 +55,9 @@ type poolSettings struct {
 
 	Check checkSettings `json:"check"`
 	// tls is the transport's, for https checks; TLSKey stands for it in the key.
-	tls    *tls.Config
-	TLSKey string `json:"tls,omitempty"`
+	tls        *tls.Config
+	plainPorts []string // that are spoken to without TLS all the same
+	TLSKey     string   `json:"tls,omitempty"`
 }
 
 // checkSettings says how a backend is checked and what its results mean.

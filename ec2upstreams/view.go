@@ -52,7 +52,12 @@ func buildView(s *poolSettings, backends []*backend, ownZone string, now time.Ti
 	ownOnly, zoneNote := preferOwn(s, backends, ownZone)
 
 	var use, last []choice
-	seen := make(map[string]bool, len(backends))
+	owner := make(map[string]*backend, len(backends)) // of an address that several instances have: one that is up, if any
+	for _, b := range backends {
+		if o := owner[b.dial]; o == nil || !o.serves() && b.serves() {
+			owner[b.dial] = b
+		}
+	}
 	for _, b := range backends {
 		b.note, b.in = "", false
 		switch {
@@ -65,11 +70,10 @@ func buildView(s *poolSettings, backends []*backend, ownZone string, now time.Ti
 		case b.weight == 0:
 			v.counts.draining++
 			b.note = "weight is 0"
-		case seen[b.dial]:
+		case owner[b.dial] != b:
 			v.counts.unfit++
 			b.note = "another instance has the same address"
 		case !b.health.status.up():
-			seen[b.dial] = true
 			if b.health.status == unproven {
 				v.counts.unproven++
 			} else {
@@ -78,11 +82,9 @@ func buildView(s *poolSettings, backends []*backend, ownZone string, now time.Ti
 			b.note = b.health.status.String()
 			last = append(last, choice{b.dial, b.weight})
 		case ownOnly && !inZone(b, ownZone):
-			seen[b.dial] = true
 			v.counts.otherZone++
 			b.note = zoneNote
 		default:
-			seen[b.dial] = true
 			v.counts.usable++
 			b.in = true
 			b.note = b.health.status.String()
@@ -144,6 +146,9 @@ func preferOwn(s *poolSettings, backends []*backend, ownZone string) (only bool,
 	}
 	return true, fmt.Sprintf("another zone: %d of %d backends in the own zone %s are healthy", up, total, ownZone)
 }
+
+// serves reports whether nothing but the zone stands between a backend and requests.
+func (b *backend) serves() bool { return !b.draining && b.weight > 0 && b.health.status.up() }
 
 // inZone compares by name and by id: a configuration or an account may use either.
 func inZone(b *backend, zone string) bool {

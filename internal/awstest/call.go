@@ -18,14 +18,23 @@ type Caller struct {
 // operation is one API call before it is made.
 type operation struct {
 	service, action string
+	global          bool      // made in us-east-1, wherever it was signed for
 	rate            namedRate // token bucket; without a name there is none
 	paged           bool
 	token           string // NextToken of a paged call
 	open            bool   // needs no permission
+	resource        string // ARN of what the permission is for, "" if it is for anything
 	empty           any    // the answer of a fault of the kind [Empty]
 
-	// run carries the call out. It is called with the lock held.
+	// run carries the call out. It is called with the lock held, as are the
+	// other two.
 	run func(Caller) (any, error)
+
+	// runStale, if there is one, answers from what was so long ago.
+	runStale func(Caller, time.Duration) (any, error)
+
+	// forbidden, if there is one, tells whether no policy allows the call.
+	forbidden func() bool
 }
 
 // answer is the outcome of an API call, and how it is to be delivered.
@@ -37,6 +46,9 @@ type answer struct {
 	at        time.Time
 }
 
+// globalRegion is where the services are that have no regions.
+const globalRegion = "us-east-1"
+
 // do makes an API call: a fault may answer first, then throttling, then
 // permission; then it is carried out. Whatever comes of it is recorded.
 func (c *Cloud) do(who Caller, op operation) answer {
@@ -47,6 +59,9 @@ func (c *Cloud) do(who Caller, op operation) answer {
 	}
 	if who.Region == "" {
 		who.Region = c.cfg.Region
+	}
+	if op.global {
+		who.Region = globalRegion
 	}
 	if who.ARN == "" {
 		who.ARN = c.keys[AccessKeyID].ARN
@@ -83,11 +98,14 @@ func (c *Cloud) carryOut(who Caller, op operation, f Fault) (any, error) {
 	case f.Kind == Fail && f.Code != "":
 		return nil, &Error{Status: f.Status, Code: f.Code, Message: f.Message}
 	}
-	if err := c.takeToken(who, op.rate); err != nil {
+	if err := c.takeToken(who, op); err != nil {
 		return nil, err
 	}
 	if err := c.permit(who, op); err != nil {
 		return nil, err
+	}
+	if f.Kind == Stale && op.runStale != nil {
+		return op.runStale(who, f.Age)
 	}
 	return op.run(who)
 }

@@ -13,8 +13,8 @@ const maxCalls = 10000
 // Call is one API call as it was recorded.
 type Call struct {
 	Time      time.Time
-	Service   string // ec2, sts, imds
-	Action    string // for imds the path below /latest/
+	Service   string // ec2, sts, route53, imds, dns
+	Action    string // for imds the path below /latest/, for dns the question
 	Page      int    // from 1 for calls that can have pages, otherwise 0
 	Caller    Caller
 	RequestID string

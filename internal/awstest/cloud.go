@@ -49,6 +49,20 @@ type Config struct {
 	// two answers may contradict each other. Default none. AWS names no
 	// bound; it advises to go on asking for up to five minutes.
 	Consistency time.Duration
+
+	// Propagation is how long a change of record sets is PENDING before it is
+	// INSYNC and seen in the DNS. Default none. AWS says that it takes up to
+	// 60 seconds in general.
+	Propagation time.Duration
+
+	// ChangeTime is how long Route 53 goes on processing a change, in which it
+	// refuses any other change of the zone with PriorRequestNotComplete.
+	// Default none.
+	ChangeTime time.Duration
+
+	// ChangeErrors is the form that InvalidChangeBatch has on the wire. Default
+	// [EitherForm].
+	ChangeErrors ErrorForm
 }
 
 // Cloud is the whole fake: every account, region and service. Its methods may
@@ -66,6 +80,11 @@ type Cloud struct {
 	roles     map[string]Role            // ARN
 	sessions  map[string]metadataSession // IMDSv2 token
 	publicIPs uint32                     // given out so far
+
+	hosted   map[string]*hostedZone // by id
+	hostedBy []*hostedZone          // in the order in which they were added
+	submits  map[string]*change     // by id
+	policies []*changePolicies
 
 	faults  []*Fault
 	denials []*denial
@@ -97,6 +116,8 @@ func New(cfg Config) *Cloud {
 		keys:     make(map[string]*identity),
 		roles:    make(map[string]Role),
 		sessions: make(map[string]metadataSession),
+		hosted:   make(map[string]*hostedZone),
+		submits:  make(map[string]*change),
 		rates:    make(map[string]Rate),
 		buckets:  make(map[bucketKey]*bucket),
 	}

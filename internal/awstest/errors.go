@@ -14,6 +14,10 @@ type Error struct {
 	Status  int // HTTP status
 	Code    string
 	Message string
+
+	// Messages are what is wrong with a batch of Route 53, one by one. The
+	// Message has them all in brackets.
+	Messages []string
 }
 
 // Error returns the code and the message.
@@ -51,6 +55,8 @@ func statusOf(code string) int {
 		return http.StatusServiceUnavailable
 	case "AuthFailure":
 		return http.StatusUnauthorized
+	case "NoSuchHostedZone", "NoSuchChange":
+		return http.StatusNotFound
 	case "UnauthorizedOperation", "AccessDenied", "ExpiredToken", "InvalidClientTokenId",
 		"SignatureDoesNotMatch", "MissingAuthenticationToken":
 		return http.StatusForbidden

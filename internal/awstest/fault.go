@@ -30,14 +30,19 @@ const (
 
 	// Hang neither answers nor carries anything out until the client gives up.
 	Hang
+
+	// Stale answers a listing of record sets from what they were Age ago. Other
+	// calls go well.
+	Stale
 )
 
 // Fault is something that goes wrong. The first one injected that matches a
 // call acts on it, and no other.
 type Fault struct {
-	// Service (ec2, sts, imds) and Action are patterns of what it happens
-	// to; "" is any. The actions of imds are the paths below /latest/, such
-	// as api/token and meta-data/instance-id.
+	// Service (ec2, sts, route53, imds, dns) and Action are patterns of what
+	// it happens to; "" is any. The actions of imds are the paths below
+	// /latest/, such as api/token and meta-data/instance-id; those of dns are
+	// questions such as "www.example.com. A".
 	Service string
 	Action  string
 
@@ -65,6 +70,10 @@ type Fault struct {
 	// Latency is how much later than usual the answer comes. The call itself
 	// is carried out on arrival.
 	Latency time.Duration
+
+	// Age is how old the answer of the kind [Stale] is. The past is kept for
+	// ten minutes; for a greater age the oldest that is known is told.
+	Age time.Duration
 
 	left int
 }

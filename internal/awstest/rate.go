@@ -17,6 +17,14 @@ type Rate struct {
 // NextToken without MaxResults is such a call.
 const UnfilteredDescribeInstances = "ec2:DescribeInstances unfiltered"
 
+// AnyRoute53 is the name, for [Cloud.SetRate], of the one bucket that all
+// actions of Route 53 share.
+const AnyRoute53 = "route53"
+
+// route53Rate is the limit of five requests per second and account. AWS does
+// not say how many may come at once; the bucket holds what one second brings.
+var route53Rate = namedRate{AnyRoute53, Rate{5, 5}}
+
 // namedRate is a bucket and its rate unless the test set another one.
 type namedRate struct {
 	name string
@@ -56,7 +64,8 @@ func (c *Cloud) SetRate(action string, r Rate) {
 }
 
 // takeToken takes a token from the caller's bucket, or refuses the call.
-func (c *Cloud) takeToken(who Caller, r namedRate) error {
+func (c *Cloud) takeToken(who Caller, op operation) error {
+	r := op.rate
 	if r.name == "" {
 		return nil
 	}
@@ -79,6 +88,9 @@ func (c *Cloud) takeToken(who Caller, r namedRate) error {
 	}
 	b.tokens = math.Min(rate.Burst, b.tokens+now.Sub(b.at).Seconds()*rate.PerSecond)
 	b.at = now
+	if b.tokens < 1 && op.service == "route53" {
+		return newError("Throttling", "Rate exceeded")
+	}
 	if b.tokens < 1 {
 		return newError("RequestLimitExceeded", "Request limit exceeded.")
 	}

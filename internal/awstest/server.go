@@ -125,6 +125,7 @@ func (s *Server) Env(instanceID string) []string {
 		"AWS_ENDPOINT_URL="+s.URL(),
 		"AWS_ENDPOINT_URL_EC2=",
 		"AWS_ENDPOINT_URL_STS=",
+		"AWS_ENDPOINT_URL_ROUTE_53=",
 		"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=",
 		"AWS_REGION="+region,
 		"AWS_ACCESS_KEY_ID="+keys.AccessKeyID,

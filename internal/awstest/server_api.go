@@ -36,6 +36,10 @@ var buffers = sync.Pool{New: func() any { return new(xmlWriter) }}
 
 // serveAPI answers a request to any service.
 func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, route53Root) {
+		s.serveRoute53(w, r)
+		return
+	}
 	if r.URL.Path != "/" && r.URL.Path != "" {
 		http.NotFound(w, r)
 		return

@@ -18,6 +18,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/route53"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
@@ -260,6 +261,7 @@ func TestEnv(t *testing.T) {
 	for name, value := range map[string]string{
 		"AWS_PROFILE": "own", "AWS_SESSION_TOKEN": "own", "AWS_REGION": "ap-southeast-2",
 		"AWS_ENDPOINT_URL_EC2": "http://127.0.0.1:1", "AWS_ENDPOINT_URL_STS": "http://127.0.0.1:1",
+		"AWS_ENDPOINT_URL_ROUTE_53": "http://127.0.0.1:1",
 	} {
 		t.Setenv(name, value)
 	}
@@ -282,6 +284,9 @@ func TestEnv(t *testing.T) {
 		do(t, err)
 		if want := "arn:aws:iam::123456789012:user/" + tc.user; *who.Arn != want {
 			t.Errorf("calling as %s, want %s", *who.Arn, want)
+		}
+		if _, err := route53.NewFromConfig(cfg).ListHostedZones(soon(t), nil); err != nil {
+			t.Error(err)
 		}
 		if _, err := ec2.NewFromConfig(cfg).DescribeInstances(soon(t), &ec2.DescribeInstancesInput{}); err != nil {
 			t.Error(err)

@@ -18,9 +18,10 @@ type Options struct {
 	Refresh time.Duration // between polls; zero means DefaultRefresh; with several users the shortest counts
 	Logger  *zap.Logger   // nil logs nothing
 	Store   Store         // where the last good fleet is kept; nil keeps none
-	// Node names this machine in the store, which several load balancers may share. It may take a moment
-	// and is not called on any request path. Nil or "" means that nothing is stored.
-	Node func(context.Context) string
+	// Nodes names this machine in the store, which several load balancers may share: the fleet is stored under each
+	// name, and looked for under each in turn. It may take a moment and is not called on any request path. Nil means
+	// that nothing is stored.
+	Nodes func(context.Context) []string
 	// Event is told of poll_failed, poll_recovered and fleet_shrunk. It must not block. May be nil.
 	Event func(name string, data map[string]any)
 }

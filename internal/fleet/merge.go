@@ -22,7 +22,10 @@ func merge(old *State, answer []*Instance) (fleet []*Instance, missing []string)
 		fleet = append(fleet, in)
 	}
 	for _, was := range old.Instances {
-		if find(answer, was.ID) != nil || slices.Contains(old.Unconfirmed, was.ID) {
+		if find(answer, was.ID) != nil {
+			continue
+		}
+		if _, twice := slices.BinarySearch(old.Unconfirmed, was.ID); twice {
 			continue
 		}
 		missing = append(missing, was.ID)

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -11,6 +12,9 @@ import (
 
 	"github.com/caddy-ec2/caddy-ec2/internal/awsconf"
 )
+
+// storeHeadStart is how long the first poll waits for the store.
+const storeHeadStart = time.Second
 
 // pollTimeout bounds one refresh, all pages together.
 const pollTimeout = time.Minute
@@ -56,7 +60,8 @@ type Poller struct {
 	list  lister
 
 	state atomic.Pointer[State]
-	kick  chan struct{} // an option changed
+	said  []awsconf.Class // classes of errors of this run of failures that were logged
+	kick  chan struct{}   // an option changed
 
 	mu      sync.Mutex
 	handles []*Handle // started ones, the one whose options are in force last
@@ -108,7 +113,9 @@ func (p *Poller) run(ctx context.Context) {
 	opts := p.options()
 	work.Go(func() { snapshot <- p.loadSnapshot(ctx, opts) })
 
-	timer := time.NewTimer(0) // the first poll starts at once
+	// The first answer is judged by what was stored, as any other is by the one before it: a store that answers soon
+	// is waited for.
+	timer := time.NewTimer(storeHeadStart)
 	defer timer.Stop()
 	polling := false
 	var last time.Time
@@ -119,6 +126,9 @@ func (p *Poller) run(ctx context.Context) {
 
 		case s := <-snapshot:
 			p.applySnapshot(s)
+			if !polling && last.IsZero() {
+				timer.Reset(0)
+			}
 
 		case <-timer.C:
 			polling = true
@@ -166,7 +176,7 @@ func (p *Poller) apply(a answer) time.Duration {
 				s.Since = now
 			}
 		})
-		logFailure(opts.Logger, p.query, old, p.state.Load())
+		p.logFailure(opts.Logger, old)
 		if old.Err == nil {
 			opts.emit("poll_failed", map[string]any{"query": p.query.String(), "error": a.err.Error()})
 		}
@@ -183,7 +193,8 @@ func (p *Poller) apply(a answer) time.Duration {
 		opts.emit("poll_recovered", map[string]any{"query": p.query.String()})
 	}
 	p.report(opts, old, next, missing)
-	if len(missing) > 0 {
+	// A fleet that loses something in every answer is not asked for more often than any other.
+	if len(missing) > 0 && len(old.Unconfirmed) == 0 {
 		return confirmAfter()
 	}
 	return jitter(opts.Refresh)
@@ -193,7 +204,7 @@ func (p *Poller) apply(a answer) time.Duration {
 func (p *Poller) report(opts Options, old *State, next []*Instance, missing []string) {
 	if len(missing) > 0 && len(old.Unconfirmed) == 0 {
 		opts.Logger.Info("instances are missing from an answer; they stay until a second answer confirms it",
-			zap.Stringer("query", p.query), zap.Strings("missing", missing), zap.Int("of", len(old.Instances)))
+			zap.Stringer("query", p.query), zap.Strings("missing", few(missing)), zap.Int("of", len(old.Instances)))
 	}
 	added, gone := diff(old.Instances, next)
 	switch {
@@ -201,7 +212,7 @@ func (p *Poller) report(opts Options, old *State, next []*Instance, missing []st
 		opts.Logger.Warn("no running instance matches; check tags, region and account", zap.Stringer("query", p.query))
 	case len(added)+len(gone) > 0:
 		opts.Logger.Info("fleet changed",
-			zap.Stringer("query", p.query), zap.Strings("added", added), zap.Strings("gone", gone), zap.Int("instances", len(next)))
+			zap.Stringer("query", p.query), zap.Strings("added", few(added)), zap.Strings("gone", few(gone)), zap.Int("instances", len(next)))
 	}
 	if 2*len(gone) > len(old.Instances) {
 		opts.Logger.Warn("fleet lost more than half of its instances, confirmed by two answers",
@@ -211,11 +222,27 @@ func (p *Poller) report(opts Options, old *State, next []*Instance, missing []st
 	}
 }
 
-func logFailure(log *zap.Logger, q Query, old, now *State) {
-	if old.Err != nil && classOf(old.Err) == classOf(now.Err) {
-		return // said when it began
+// few keeps a log line readable when thousands of instances come or go.
+func few(ids []string) []string {
+	const most = 20
+	if len(ids) <= most {
+		return ids
 	}
-	fields := []zap.Field{zap.Stringer("query", q), zap.Error(now.Err), zap.Int("instances", len(now.Instances))}
+	return append(slices.Clone(ids[:most]), fmt.Sprintf("and %d more", len(ids)-most))
+}
+
+// logFailure says what is new: an outage mixes a few kinds of errors, and each is said once.
+func (p *Poller) logFailure(log *zap.Logger, old *State) {
+	now := p.state.Load()
+	class := classOf(now.Err)
+	if old.Err == nil {
+		p.said = nil
+	}
+	if slices.Contains(p.said, class) {
+		return
+	}
+	p.said = append(p.said, class)
+	fields := []zap.Field{zap.Stringer("query", p.query), zap.Error(now.Err), zap.Int("instances", len(now.Instances))}
 	if now.Origin == Unknown {
 		log.Error("asking EC2 failed and no earlier fleet is known yet; trying again", fields...)
 		return

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/caddy-ec2/caddy-ec2/internal/awsconf"
 )
@@ -66,6 +67,13 @@ func NewQuery(src awsconf.Source, tags map[string][]string, groups []string, raw
 		return Query{}, errors.New("no tag, asg or filter: this would match every instance of the account; name at least one")
 	}
 
+	for _, f := range q.Filters {
+		for _, s := range append(f.Values, f.Name) {
+			if !utf8.ValidString(s) {
+				return Query{}, fmt.Errorf("filter %q: not valid UTF-8", f.Name)
+			}
+		}
+	}
 	slices.SortFunc(q.Filters, func(a, b Filter) int { return cmp.Compare(a.Name, b.Name) })
 	total := 1 // the state filter's own
 	for i, f := range q.Filters {

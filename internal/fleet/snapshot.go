@@ -32,7 +32,7 @@ const (
 // snapshotFile is the stored form, JSON. A file of another version or query is not used.
 type snapshotFile struct {
 	Version   int         `json:"version"`
-	Query     string      `json:"query"` // Query.Key
+	Query     string      `json:"query"` // Query.ID, which gives nothing away
 	AsOf      time.Time   `json:"as_of"`
 	Instances []*Instance `json:"instances"`
 }
@@ -43,18 +43,22 @@ func snapshotKey(node string, q Query) string {
 
 // loadSnapshot returns nil when there is none that can be used, and says why unless there simply is none.
 func (p *Poller) loadSnapshot(ctx context.Context, opts Options) *snapshotFile {
-	if opts.Store == nil || opts.Node == nil {
+	if opts.Store == nil || opts.Nodes == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	node := opts.Node(ctx)
-	if node == "" {
-		return nil
+	for _, node := range opts.Nodes(ctx) {
+		if s := p.loadOne(ctx, opts, snapshotKey(node, p.query)); s != nil {
+			return s
+		}
 	}
-	key := snapshotKey(node, p.query)
+	return nil
+}
+
+func (p *Poller) loadOne(ctx context.Context, opts Options, key string) *snapshotFile {
 	raw, err := opts.Store.Load(ctx, key)
-	if errors.Is(err, fs.ErrNotExist) || ctx.Err() != nil {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(ctx.Err(), context.Canceled) {
 		return nil
 	}
 	if err != nil {
@@ -77,7 +81,7 @@ func decodeSnapshot(raw []byte, q Query) (*snapshotFile, error) {
 	if s.Version != snapshotVersion {
 		return nil, fmt.Errorf("version %d, this build reads %d", s.Version, snapshotVersion)
 	}
-	if s.Query != q.Key() {
+	if s.Query != q.ID() {
 		return nil, errors.New("it answers another query")
 	}
 	for i, in := range s.Instances {
@@ -100,10 +104,16 @@ func (p *Poller) applySnapshot(s *snapshotFile) {
 		zap.Stringer("query", p.query), zap.Int("instances", len(s.Instances)), zap.Duration("age", max(0, time.Since(s.AsOf))))
 }
 
+// saved is the fleet that a store holds.
+type saved struct {
+	*State
+	in Store
+}
+
 // saver keeps saves in the background, one at a time.
 type saver struct {
 	busy  atomic.Bool
-	saved atomic.Pointer[State] // what the store holds
+	saved atomic.Pointer[saved]
 	mu    sync.Mutex
 	fails bool // the last save failed and that was said
 }
@@ -111,10 +121,10 @@ type saver struct {
 // saveIfDue stores the fleet if it differs from what was stored, or that is old. A slow or full store delays nothing.
 func (p *Poller) saveIfDue(ctx context.Context, work *sync.WaitGroup) {
 	opts, s := p.options(), p.state.Load()
-	if opts.Store == nil || opts.Node == nil || s.Origin != API || len(s.Instances) == 0 || len(s.Unconfirmed) > 0 {
+	if opts.Store == nil || opts.Nodes == nil || s.Origin != API || len(s.Instances) == 0 || len(s.Unconfirmed) > 0 {
 		return
 	}
-	if was := p.saver.saved.Load(); was != nil && s.AsOf.Sub(was.AsOf) < saveEvery && slices.Equal(was.Instances, s.Instances) {
+	if was := p.saver.saved.Load(); was != nil && was.in == opts.Store && s.AsOf.Sub(was.AsOf) < saveEvery && slices.Equal(was.Instances, s.Instances) {
 		return
 	}
 	if !p.saver.busy.CompareAndSwap(false, true) {
@@ -123,7 +133,7 @@ func (p *Poller) saveIfDue(ctx context.Context, work *sync.WaitGroup) {
 	work.Go(func() {
 		defer p.saver.busy.Store(false)
 		if p.save(ctx, opts, s) {
-			p.saver.saved.Store(s)
+			p.saver.saved.Store(&saved{s, opts.Store})
 		}
 	})
 }
@@ -131,13 +141,11 @@ func (p *Poller) saveIfDue(ctx context.Context, work *sync.WaitGroup) {
 func (p *Poller) save(ctx context.Context, opts Options, s *State) bool {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	node := opts.Node(ctx)
-	if node == "" {
-		return false
-	}
-	raw, err := json.Marshal(snapshotFile{snapshotVersion, p.query.Key(), s.AsOf, s.Instances})
-	if err == nil {
-		err = opts.Store.Store(ctx, snapshotKey(node, p.query), raw)
+	raw, err := json.Marshal(snapshotFile{snapshotVersion, p.query.ID(), s.AsOf, s.Instances})
+	for _, node := range opts.Nodes(ctx) {
+		if err == nil {
+			err = opts.Store.Store(ctx, snapshotKey(node, p.query), raw)
+		}
 	}
 	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
 		return false // the poller ends
