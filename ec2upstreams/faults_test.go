@@ -323,3 +323,35 @@ func TestRemovedBlockEndsItsPoller(t *testing.T) {
 		t.Errorf("left over: %+v", s)
 	}
 }
+
+// A reload that changes how backends are checked does not send requests to those that are known to be down.
+func TestReloadRemembersWhoIsDown(t *testing.T) {
+	l := newLab(t)
+	a, b := l.launch("Role", "web"), l.launch("Role", "web")
+	b.status.Store(503)
+	l.load("dynamic ec2 {" + quick + "}")
+	l.eventually("the check to fail", func() bool { return strings.Contains(l.why("Role", b.id), "unhealthy") })
+	before := b.hits.Load()
+	l.underLoad(func() {
+		for _, timeout := range []string{"1s", "1100ms", "1200ms"} {
+			l.load("dynamic ec2 {" + quick + "\nhealth_timeout " + timeout + "\n}")
+			l.serves(a.id)
+		}
+	})
+	if n := b.hits.Load() - before; n != 0 {
+		t.Errorf("%d requests went to a backend that was known to be down", n)
+	}
+}
+
+// What serves is said also by a configuration that came after the pool was made.
+func TestFallbackAfterAReloadIsSaid(t *testing.T) {
+	l := newLab(t)
+	a, b := l.launch("Role", "web"), l.launch("Role", "backup")
+	block := "dynamic ec2 {" + quick + "\nor {\ntag Role backup\n}\n}"
+	l.load(block)
+	l.serves(a.id)
+	l.load(block + "\nheader_up X-Again 1")
+	a.status.Store(500)
+	l.serves(b.id)
+	l.eventually("the change to be said", func() bool { return len(l.logged("requests are served from elsewhere now")) == 1 })
+}

@@ -200,3 +200,13 @@ func TestAvoidedBackendComesBackWhenAlone(t *testing.T) {
 		t.Errorf("got %q", out[:n])
 	}
 }
+
+// A fleet that is not larger than the subset is drawn in weighted order all the same: lb_policy first takes the first.
+func TestWeightsOfASmallFleet(t *testing.T) {
+	c := choices(100, 900)
+	p := newPicker(c, pickRandom)
+	got := share(50_000, func(out []string) int { return p.random(out[:2], "") })
+	if s := got[c[1].dial]; s < 0.88 || s > 0.92 {
+		t.Errorf("nine times the weight came first in %.3f of the draws, want 0.9", s)
+	}
+}

@@ -263,3 +263,40 @@ func TestColdStartWaitsForTheFirstFleet(t *testing.T) {
 		}
 	})
 }
+
+// A configuration that fails to start takes its pools away; a request that waits in one must not wait for ever.
+func TestRequestsDoNotWaitForAPoolThatIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool(testSettings(pickAll), &fixed{}, nil, nil)
+		began := time.Now()
+		go func() {
+			<-time.After(time.Second)
+			if err := p.Destruct(); err != nil {
+				t.Error(err)
+			}
+		}()
+		if p.current(t.Context()); time.Since(began) != time.Second {
+			t.Errorf("held for %s", time.Since(began))
+		}
+	})
+}
+
+// A result that contradicts the one before it may be taken in the same breath: what is reported is what decided.
+func TestTurnsAreReportedWithTheirReason(t *testing.T) {
+	p := newPool(testSettings(pickAll), newFixed(1), nil, nil)
+	defer p.Destruct()
+	p.takeFleet()
+	b := p.backends[0]
+	b.queue.remove(b)
+	more := make(chan result, 2)
+	more <- result{b: b}
+	var reasons []any
+	p.users = []*user{{Options: fleet.Options{Event: func(name string, data map[string]any) {
+		reasons = append(reasons, name, data["reason"])
+	}}.WithDefaults()}}
+	b.queue.running = 2
+	p.takeResults(result{b: b, err: errors.New("refused")}, more)
+	if fmt.Sprint(reasons) != "[backend_down refused]" {
+		t.Errorf("reported %v", reasons)
+	}
+}

@@ -50,7 +50,7 @@ type Counts struct {
 	APICalls uint64            // DescribeInstances requests; a poll of n pages makes n
 }
 
-// lister makes one refresh. It is the real EC2 in a program; tests of the loop's timing script it.
+// lister makes one refresh: every matching instance, sorted by id. It is the real EC2 in a program; tests of the loop's timing script it.
 type lister func(ctx context.Context, count func()) ([]*Instance, error)
 
 // Poller asks one query at an interval and keeps the last good answer. It runs from the first [Handle.Start] to the

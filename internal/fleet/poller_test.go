@@ -402,3 +402,45 @@ func TestManyInstances(t *testing.T) {
 		}
 	})
 }
+
+// Answers that each lack another instance drop nothing, and are not asked for more often than others.
+func TestAlternatingAnswers(t *testing.T) {
+	cl := &cloud{ids: []string{"i-1", "i-2", "i-3"}}
+	polling(t, cl, Options{Refresh: 10 * time.Second}, func(h *Handle, _ *observer.ObservedLogs) {
+		for i := range 20 {
+			n := cl.polls()
+			cl.set(nil, []string{"i-1", "i-2"}[i%2], "i-3")
+			for cl.polls() == n {
+				pass(time.Second / 10)
+			}
+			wantIDs(t, h, "i-1 i-2 i-3")
+		}
+		n := cl.polls()
+		for i := range 600 {
+			if i%10 == 0 {
+				cl.set(nil, []string{"i-1", "i-2"}[i/10%2], "i-3")
+			}
+			pass(time.Second)
+		}
+		if n = cl.polls() - n; n > 130 {
+			t.Errorf("%d polls in ten minutes, want at most two for each interval", n)
+		}
+	})
+}
+
+// An outage that mixes kinds of errors says each of them once.
+func TestMixedErrorsAreSaidOnceEach(t *testing.T) {
+	cl := &cloud{ids: []string{"i-1"}}
+	polling(t, cl, Options{}, func(h *Handle, logs *observer.ObservedLogs) {
+		for i := range 40 {
+			n := cl.polls()
+			cl.set([]error{errAPI, errors.New("odd")}[i%2])
+			for cl.polls() == n {
+				pass(time.Second)
+			}
+		}
+		if n := logs.FilterMessageSnippet("asking EC2 failed").Len(); n != 2 {
+			t.Errorf("logged %d times, want once for each kind", n)
+		}
+	})
+}
