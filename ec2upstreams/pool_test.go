@@ -17,6 +17,7 @@ import (
 type fixed struct {
 	mu      sync.Mutex
 	state   fleet.State
+	opts    fleet.Options
 	changed chan struct{}
 }
 
@@ -49,7 +50,18 @@ func (f *fixed) State() *fleet.State {
 	return &s
 }
 
-func (f *fixed) Start(fleet.Options)         {}
+func (f *fixed) Start(o fleet.Options) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.opts = o
+}
+
+func (f *fixed) options() fleet.Options {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.opts
+}
+
 func (f *fixed) Changed() <-chan struct{}    { return f.changed }
 func (f *fixed) Counts() (fleet.Counts, int) { return fleet.Counts{}, 0 }
 func (f *fixed) Close()                      {}
