@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/miekg/dns"
@@ -29,6 +30,7 @@ type DNSServer struct {
 	cancel  context.CancelFunc
 	servers []*dns.Server
 	ended   chan error // one for each server
+	closed  atomic.Bool
 }
 
 var _ dns.Handler = (*DNSServer)(nil)
@@ -91,7 +93,7 @@ func (s *DNSServer) Addr() string { return s.addr }
 // Close ends the server, questions that hang included. The cloud stays as it
 // is.
 func (s *DNSServer) Close() error {
-	if s.ctx.Err() != nil {
+	if s.closed.Swap(true) {
 		return nil
 	}
 	s.cancel()
