@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"reflect"
+
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -118,13 +120,16 @@ type saver struct {
 	fails bool // the last save failed and that was said
 }
 
+// sameStore compares two stores. Those of a type that Go can't compare count as different, which costs a save.
+func sameStore(a, b Store) bool { return reflect.ValueOf(a).Comparable() && a == b }
+
 // saveIfDue stores the fleet if it differs from what was stored, or that is old. A slow or full store delays nothing.
 func (p *Poller) saveIfDue(ctx context.Context, work *sync.WaitGroup) {
 	opts, s := p.options(), p.state.Load()
 	if opts.Store == nil || opts.Nodes == nil || s.Origin != API || len(s.Instances) == 0 || len(s.Unconfirmed) > 0 {
 		return
 	}
-	if was := p.saver.saved.Load(); was != nil && was.in == opts.Store && s.AsOf.Sub(was.AsOf) < saveEvery && slices.Equal(was.Instances, s.Instances) {
+	if was := p.saver.saved.Load(); was != nil && sameStore(was.in, opts.Store) && s.AsOf.Sub(was.AsOf) < saveEvery && slices.Equal(was.Instances, s.Instances) {
 		return
 	}
 	if !p.saver.busy.CompareAndSwap(false, true) {

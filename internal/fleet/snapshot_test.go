@@ -118,6 +118,23 @@ func TestStoredFleetIsKeptFresh(t *testing.T) {
 	})
 }
 
+// odd is a store of a type that cannot be compared.
+type odd struct {
+	*memory
+	_ []string
+}
+
+func TestStoreThatCannotBeCompared(t *testing.T) {
+	store := odd{memory: &memory{}}
+	cl := &cloud{ids: []string{"i-1"}}
+	polling(t, cl, Options{Store: store, Nodes: nodes}, func(h *Handle, _ *observer.ObservedLogs) {
+		pass(time.Minute)
+		if store.saves == 0 {
+			t.Error("nothing was saved")
+		}
+	})
+}
+
 func TestFullStoreIsSaidOnceAndDelaysNothing(t *testing.T) {
 	store := &memory{fails: errors.New("no space left on device")}
 	cl := &cloud{ids: []string{"i-1"}}
