@@ -99,8 +99,7 @@ func (h *Handle) Start(o Options) {
 		go p.run(ctx)
 		return
 	}
-	h.notify() // what is known already
-	select {
+	select { // the loop also tells the new user what is known already
 	case p.kick <- struct{}{}:
 	default:
 	}
