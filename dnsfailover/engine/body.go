@@ -1,0 +1,71 @@
+package engine
+
+import "time"
+
+// Body is what a node says of one service when it answers a heartbeat.
+type Body struct {
+	Name, Instance string
+
+	// Active: it holds the service. Epoch is the highest one it knows;
+	// Provisional says that it holds followers under it while the home can't be
+	// read.
+	Active, Provisional bool
+	Epoch               uint64
+
+	// Healthy: its own checks pass. Checked is how long ago the last round that
+	// passed had begun.
+	Healthy bool
+	Checked time.Duration
+
+	// Able: nothing that it would have to write is denied to it. Leaving and
+	// Paused are as in [Stop] and [Pause].
+	Able, Leaving, Paused bool
+
+	// Hears are the names of the peers that answered it when it last asked.
+	Hears []string
+
+	// Hash is that of the definition it was told.
+	Hash string
+
+	// Addrs is what the home record holds when the node has it.
+	Addrs string
+
+	// Unseen: the witness fails for it, though it had passed since the holder's
+	// claim. The holder, who answers heartbeats, is told in this way.
+	Unseen bool
+
+	// Missing: it has read the home, and there is none.
+	Missing bool
+}
+
+// Body is what the node says now. It shares nothing with the state that a later
+// step changes.
+func (st *State) Body(now time.Duration, cfg *Settings) Body {
+	b := Body{
+		Name: cfg.Node, Instance: cfg.Instance,
+		Active: st.Role == Active, Provisional: st.Provisional != 0, Epoch: st.Epoch,
+		Healthy: st.Health.OK, Checked: now - st.Health.Started,
+		Able: st.able(), Leaving: st.Leaving, Paused: st.Paused,
+		Hash: cfg.Hash,
+	}
+	if len(cfg.Targets) > 0 {
+		b.Addrs = cfg.Targets[0].Addrs
+	}
+	n := 0
+	for i := range st.Peers {
+		if st.Peers[i].Up {
+			n++
+		}
+	}
+	if n > 0 {
+		b.Hears = make([]string, 0, n)
+		for i := range st.Peers {
+			if p := &st.Peers[i]; p.Up {
+				b.Hears = append(b.Hears, p.Body.Name)
+			}
+		}
+	}
+	b.Unseen = st.unseen()
+	b.Missing = len(st.Targets) > 0 && st.Targets[0].Known && !st.Targets[0].Reading.Exists
+	return b
+}

@@ -1,0 +1,346 @@
+package engine
+
+import (
+	"strconv"
+	"time"
+)
+
+// judge derives what this node is to the service from what it has read and
+// heard.
+func (s *step) judge() {
+	if len(s.Targets) == 0 {
+		return
+	}
+	if !s.resumed && s.heardAll() {
+		s.resumed = true
+	}
+	home := s.holder(s.cfg, 0)
+	s.judgeProvisional(home)
+	was := s.Role
+	switch {
+	case s.Provisional != 0:
+		s.Role = Active
+	case !s.resumed || !s.home().Known:
+		s.Role = Starting
+	case home.who == me && !s.superseded():
+		s.Role = Active
+	default:
+		s.Role = Standby
+	}
+	switch {
+	case was == Starting && s.Role == Active && s.home().Reading.Lease.Nonce != s.nonce():
+		s.tell(Tell{What: Resumed, Target: s.home().ID, To: s.cfg.Node, Epoch: s.Epoch})
+	case was == Active && s.Role == Standby && home.who == me:
+		s.tell(Tell{What: Yielded, Target: s.home().ID, From: s.cfg.Node, Epoch: s.Epoch})
+	}
+	if was != Active && s.Role == Active {
+		for i := range s.Targets[1:] {
+			s.hint(&s.Targets[1+i])
+		}
+	}
+}
+
+// superseded reports whether a peer, not known to be dead, holds the service
+// under a higher epoch than this node's lease (R2).
+func (s *step) superseded() bool {
+	if s.cfg.Targets[0].Kind != Record {
+		return false // an address has no epoch: its association is the truth
+	}
+	for i := range s.Peers {
+		p := &s.Peers[i]
+		if p.Body.Active && p.Body.Epoch > s.home().Reading.Lease.Epoch && !p.Gone && p.Misses < 2*s.cfg.Fall {
+			return true
+		}
+	}
+	return false
+}
+
+// judgeProvisional decides whether followers are held under a provisional epoch
+// (R2): the home can't be used, and this node has got one of them.
+func (s *step) judgeProvisional(home held) {
+	if len(s.Targets) < 2 {
+		return
+	}
+	holds := false
+	for i := 1; i < len(s.Targets); i++ {
+		holds = holds || s.Targets[i].Known && s.holder(s.cfg, i).mine()
+	}
+	if s.Provisional == 0 {
+		switch {
+		case !holds || home.who == me:
+		case s.tentative != 0:
+			s.Provisional, s.tentative = s.tentative, 0
+		case !s.home().Known && s.home().Failing && s.resumed && s.activePeer() == nil:
+			s.Provisional = s.Epoch + 1
+		}
+		s.Epoch = max(s.Epoch, s.Provisional)
+		return
+	}
+	lease := &s.home().Reading.Lease
+	p := s.activePeer()
+	switch {
+	case home.who == me && lease.Epoch >= s.Provisional: // the home has been claimed
+	case home.who == peer && lease.Epoch >= s.Provisional,
+		p != nil && p.Body.Epoch > s.Provisional,
+		!holds:
+		s.tell(Tell{What: Yielded, Target: s.home().ID, From: s.cfg.Node, Epoch: s.Epoch})
+	default:
+		return
+	}
+	s.Provisional, s.tentative = 0, 0
+}
+
+// activePeer is a peer that answers and says that it holds the service: of
+// several, that of the highest epoch.
+func (s *step) activePeer() *PeerState {
+	var best *PeerState
+	for i := range s.Peers {
+		if p := &s.Peers[i]; p.Up && p.Body.Active && (best == nil || p.Body.Epoch > best.Body.Epoch) {
+			best = p
+		}
+	}
+	return best
+}
+
+// stuck reports whether the home can't be read or written at present.
+func (s *step) stuck() bool {
+	t := s.home()
+	return t.Failing || t.failures >= 2
+}
+
+// claimHome writes the home if there is a cause.
+func (s *step) claimHome() {
+	if !s.home().Known {
+		s.wait(Why{Code: NotRead})
+		return
+	}
+	cause, why := s.cause(0)
+	if cause == NoCause {
+		s.home().verdict = verdict{}
+		s.wait(why)
+		return
+	}
+	s.pursue(0, cause, why)
+}
+
+// cause says what entitles this node to write a target at its present reading,
+// or why nothing does.
+func (s *step) cause(i int) (Cause, Why) {
+	t := &s.Targets[i]
+	h := s.holder(s.cfg, i)
+	if s.forced(t, h) {
+		return Forced, Why{Code: OperatorSays}
+	}
+	switch h.who {
+	case nobody:
+		return s.causeNobody(t)
+	case me:
+		if s.stale(i) {
+			return Own, Why{Code: IsOwn}
+		}
+	case bare:
+		return Adopt, Why{Code: IsOwn}
+	case peer:
+		return s.causePeer(h.name, i)
+	case stranger:
+		return s.causeStranger(t)
+	case fixed:
+		return NoCause, Why{CannotWrite, h.name}
+	}
+	return NoCause, Why{}
+}
+
+// causeNobody is about a target that is absent, or free. A node that says that
+// it is the active one puts it back itself, if it lives.
+func (s *step) causeNobody(t *TargetState) (Cause, Why) {
+	if t.Failing {
+		return NoCause, Why{Code: NotRead} // an error says nothing, also not that it is still absent
+	}
+	if s.Role == Active || t.freed {
+		return Absent, Why{Code: TargetAbsent}
+	}
+	for i := range s.Peers {
+		p := &s.Peers[i]
+		switch {
+		case !p.Up || !p.Body.Active && !s.holdsFollower(p.Body.Name):
+		case p.Body.Hash != s.cfg.Hash:
+			return NoCause, Why{OtherDefinition, p.Body.Name}
+		case !s.due(t.claimSeen + YieldTime):
+			return NoCause, Why{LeftToActive, p.Body.Name}
+		}
+	}
+	return Absent, Why{Code: TargetAbsent}
+}
+
+func (s *step) holdsFollower(name string) bool {
+	for i := 1; i < len(s.Targets); i++ {
+		if h := s.holder(s.cfg, i); h.who == peer && h.name == name {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *step) causePeer(name string, i int) (Cause, Why) {
+	p := s.peer(name)
+	if p != nil && p.Up {
+		switch {
+		case s.offers(name) && p.Body.Hash == s.cfg.Hash:
+			if i == 0 && s.offer.Token != s.home().Reading.Token {
+				s.hint(s.home())
+				break
+			}
+			return ByOffer, Why{HolderOffers, name}
+		case s.Role == Active && !p.Body.Active && (i > 0 || s.Provisional != 0):
+			return Deferred, Why{HolderDefers, name}
+		}
+	}
+	return s.dead(name, i)
+}
+
+// offers reports whether an offer of a node may still be acted upon.
+func (s *step) offers(name string) bool {
+	return s.offer.From == name && s.now < s.offer.until
+}
+
+// stale reports whether what this node has written is not what it would write
+// now. TTL and definition are compared once for each configuration that was
+// loaded, so that somebody's edit of them stays.
+func (s *step) stale(i int) bool {
+	t, c := &s.Targets[i], &s.cfg.Targets[i]
+	if c.Kind != Record || s.Role != Active {
+		return false
+	}
+	r := &t.Reading
+	if r.Addrs != c.Addrs {
+		return true
+	}
+	if t.converge && r.TTL == c.TTL && r.Lease.Hash == s.cfg.Hash && r.Lease.Mode == s.cfg.Mode {
+		t.converge = false
+	}
+	return t.converge
+}
+
+// pursue writes a target when this node's turn has come.
+func (s *step) pursue(i int, cause Cause, why Why) {
+	t := &s.Targets[i]
+	if !t.verdict.on || t.verdict.token != t.Reading.Token {
+		t.verdict = verdict{true, t.Reading.Token, s.now}
+	}
+	at, waits := s.turn(i, cause)
+	if waits.Code != NoReason {
+		s.wait(waits)
+	}
+	if at == Never || !s.due(at) {
+		return
+	}
+	switch {
+	case t.busy != idle:
+		return
+	case t.unsure:
+		s.hint(t)
+		return
+	case !s.due(t.retryAt):
+		s.wait(Why{Code: BackingOff})
+		return
+	}
+	s.write(i, cause, why)
+}
+
+// turn is when this node may act on a cause (R6), or Never and why.
+func (s *step) turn(i int, cause Cause) (time.Duration, Why) {
+	t := &s.Targets[i]
+	switch {
+	case cause == Forced:
+		return s.now, Why{}
+	case s.Paused:
+		return Never, Why{Code: IsPaused}
+	case s.Leaving:
+		return Never, Why{Code: IsLeaving}
+	case !s.able():
+		return Never, Why{Code: IsDenied}
+	case cause == Own || cause == Adopt:
+		if !s.resumed {
+			return Never, Why{Code: PeersUnheard}
+		}
+		return s.now, Why{}
+	}
+	holder := s.holder(s.cfg, i).name
+	before, healthy := s.rank(holder, true)
+	fit := s.Health.Known && s.Health.OK
+	switch {
+	case fit && cause == ByOffer:
+		return s.now, Why{}
+	case cause == ByOffer:
+		return Never, Why{Code: IsUnhealthy}
+	case !s.resumed:
+		return Never, Why{Code: PeersUnheard}
+	case s.Role == Active && (fit || healthy == 0), fit && t.freed:
+		return s.now, Why{}
+	case fit:
+		return t.verdict.at + time.Duration(before)*Stagger, Why{}
+	case healthy > 0:
+		s.none = false
+		return Never, Why{Code: IsUnhealthy}
+	}
+	// Nobody is healthy. An unhealthy node is better than none.
+	if !s.none {
+		s.none, s.noneSince = true, s.now
+	}
+	before, _ = s.rank(holder, false)
+	return max(t.verdict.at, s.noneSince) + LastResort + time.Duration(before)*Stagger, Why{Code: IsUnhealthy}
+}
+
+// write emits the write of a target from exactly the reading that was judged.
+func (s *step) write(i int, cause Cause, why Why) {
+	t, c := &s.Targets[i], &s.cfg.Targets[i]
+	t.busy, t.busySince, t.why = writing, s.now, why
+	s.due(t.busySince + CallTime)
+	if s.Role != Active && i > 0 {
+		s.tentative = s.Epoch + 1
+	}
+	if c.Kind == Address && t.Reading.Exists {
+		s.do(Free{Target: t.ID, From: t.Reading, Cause: cause, Deadline: s.now + WriteTime})
+		return
+	}
+	s.nonces++
+	s.do(Swap{
+		Target: t.ID, From: t.Reading, Cause: cause, Deadline: s.now + WriteTime,
+		To: Value{Addrs: c.Addrs, TTL: c.TTL, Lease: Lease{
+			Epoch: s.epochFor(i, cause), Holder: s.cfg.Node, Nonce: s.nonce(),
+			Addrs: c.Addrs, Hash: s.cfg.Hash, Mode: s.cfg.Mode,
+		}},
+	})
+}
+
+// epochFor is the epoch of a write: a move counts, keeping up to date does not.
+func (s *step) epochFor(i int, cause Cause) uint64 {
+	lease := s.Targets[i].Reading.Lease.Epoch
+	switch {
+	case cause == Own:
+		return max(lease, 1)
+	case i > 0 && s.Role == Active:
+		return max(s.Epoch, lease)
+	case s.Provisional > lease:
+		return s.Provisional
+	}
+	return max(s.Epoch, lease) + 1
+}
+
+// nonce is that of the last write.
+func (s *step) nonce() string {
+	return s.cfg.Boot + "-" + strconv.FormatUint(s.nonces, 10)
+}
+
+// wait notes why this node does not claim, and tells it if it is news.
+func (s *step) wait(why Why) {
+	if why == s.Waiting {
+		return
+	}
+	s.Waiting = why
+	switch why.Code {
+	case NoReason, NotRead, HolderAnswers, NotSilentYet, WitnessPending, ControlPending, PeersUnheard, RankedLater, BackingOff:
+	default:
+		s.tell(Tell{What: Waiting, Target: s.home().ID, Why: why, Epoch: s.Epoch})
+	}
+}

@@ -1,0 +1,209 @@
+package engine
+
+import (
+	"slices"
+	"strconv"
+	"time"
+)
+
+// who is the kind of node that has a target.
+type who uint8
+
+const (
+	nobody   who = iota
+	me           // this node
+	bare         // this node, by its address, but without a lease
+	peer         // another node, of that name
+	stranger     // none of ours
+	fixed        // a kind of target that is never written
+)
+
+// held says who has a target.
+type held struct {
+	who  who
+	name string // of a peer, or this node's own
+}
+
+func (h held) mine() bool { return h.who == me || h.who == bare }
+
+// holder reads out of a target's reading who has it.
+func (st *State) holder(cfg *Settings, i int) held {
+	t, c := &st.Targets[i], &cfg.Targets[i]
+	r := &t.Reading
+	switch {
+	case !t.Known:
+		return held{}
+	case r.Refuse != "":
+		return held{who: fixed, name: r.Refuse}
+	case !r.Exists:
+		return held{}
+	case c.Kind == Address:
+		if r.Instance == cfg.Instance {
+			return held{me, cfg.Node}
+		}
+		for i := range st.Peers {
+			if b := &st.Peers[i].Body; b.Name != "" && b.Instance == r.Instance {
+				return held{peer, b.Name}
+			}
+		}
+		return held{who: stranger}
+	case r.Lease.Holder == "":
+		return st.unleased(cfg, c, r)
+	case r.Addrs != r.Lease.Addrs:
+		return held{who: stranger} // edited by somebody
+	case r.Lease.Holder == cfg.Node:
+		return held{me, cfg.Node}
+	}
+	for i := range st.Peers {
+		if n := st.Peers[i].Body.Name; n == r.Lease.Holder || n == "" {
+			return held{peer, r.Lease.Holder}
+		}
+	}
+	return held{who: stranger} // of a node that is no peer
+}
+
+// unleased says whose a record without a lease is: that of the node to which it
+// points. If it points to the service's own address, it is nobody's.
+func (st *State) unleased(cfg *Settings, c *Target, r *Reading) held {
+	if r.Addrs == c.Addrs {
+		if c.Shared {
+			return held{}
+		}
+		return held{bare, cfg.Node}
+	}
+	for i := range st.Peers {
+		if b := &st.Peers[i].Body; b.Name != "" && b.Addrs == r.Addrs {
+			return held{peer, b.Name}
+		}
+	}
+	return held{who: stranger}
+}
+
+// claimOf is the identity of the claim that a reading shows. Writes that only
+// bring values up to date leave it as it is.
+func claimOf(kind Kind, r *Reading) string {
+	switch {
+	case !r.Exists:
+		return "none"
+	case kind == Record && r.Lease.Holder != "" && r.Addrs == r.Lease.Addrs:
+		return r.Lease.Holder + " " + strconv.FormatUint(r.Lease.Epoch, 10)
+	case kind == Record:
+		return "at " + r.Addrs
+	}
+	return r.Token
+}
+
+// learn takes in what a target holds now.
+func (s *step) learn(i int, r Reading, sent time.Duration) {
+	t, c := &s.Targets[i], &s.cfg.Targets[i]
+	before := s.holder(s.cfg, i)
+	if r.Token != t.Reading.Token || !t.Known {
+		t.verdict, t.freed = verdict{}, false
+	}
+	first := !t.Known
+	t.Reading, t.Known, t.ReadAt = r, true, sent
+	t.Failing, t.unsure, t.misreads = false, false, 0
+	s.Epoch = max(s.Epoch, r.Lease.Epoch)
+	claim := claimOf(c.Kind, &r)
+	if claim == t.claim {
+		return
+	}
+	t.claim, t.claimSeen, t.claimNew = claim, s.now, !first
+	now := s.holder(s.cfg, i)
+	if p := s.peer(now.name); p != nil {
+		t.answersAt = p.Answers
+	}
+	if i == 0 {
+		s.Witness.Armed, s.Witness.Ended = false, false
+	}
+	if !first && now != before {
+		s.moved(i, before, now)
+	}
+}
+
+// moved tells of a change of holder, and what it means to this node.
+func (s *step) moved(i int, from, to held) {
+	t := &s.Targets[i]
+	say := Tell{What: Moved, Target: t.ID, From: from.name, To: to.name, Epoch: s.Epoch}
+	switch {
+	case to.mine():
+		return // told as what it was: claimed
+	case from.mine():
+		say.What = Lost
+		if i == 0 && s.offering.on {
+			if s.now-s.moves.last >= s.cfg.HoldDown {
+				s.moves.count = 0
+			}
+			s.moves = moves{s.now, s.moves.count + 1}
+			s.offering = offerOut{}
+		}
+	}
+	s.tell(say)
+	if i == 0 {
+		// The others follow.
+		for i := range s.Targets[1:] {
+			s.hint(&s.Targets[1+i])
+		}
+	}
+}
+
+// dead judges the holder of a target (R4).
+func (s *step) dead(h string, i int) (Cause, Why) {
+	t := &s.Targets[i]
+	named := s.peer(h)
+	gone, misses, first := true, int(^uint(0)>>1), Never
+	for i := range s.Peers {
+		p := &s.Peers[i]
+		if named != nil && p != named || named == nil && p.Body.Name != "" {
+			continue
+		}
+		if p.Up {
+			return NoCause, Why{HolderAnswers, h}
+		}
+		if p.Alien {
+			return NoCause, Why{HolderMismatched, h}
+		}
+		gone = gone && p.Gone
+		misses, first = min(misses, p.Misses), min(first, p.FirstMiss)
+	}
+	// Where the address is here already, the witness asks this very node.
+	armed := s.Witness.Armed && s.Provisional == 0
+	if armed {
+		switch {
+		case misses == 0 || !s.Witness.Ended || s.Witness.Started < first:
+			return NoCause, Why{WitnessPending, h}
+		case s.Witness.OK:
+			return NoCause, Why{WitnessPasses, h}
+		}
+	}
+	if gone {
+		return DeadGone, Why{HolderGone, h}
+	}
+	need := s.cfg.Fall
+	if !armed {
+		need *= 2
+	}
+	if misses < need {
+		return NoCause, Why{NotSilentYet, h}
+	}
+	if !s.due(s.cfg.settleTime(t.claimSeen, need)) {
+		return NoCause, Why{Settling, h}
+	}
+	if t.claimNew && (named == nil || named.Answers-t.answersAt < s.cfg.Rise) && !s.due(t.claimSeen+s.cfg.HoldDown) {
+		return NoCause, Why{HoldingDown, h}
+	}
+	if s.Control.Armed {
+		switch {
+		case !s.Control.Ended || s.Control.Started < first:
+			return NoCause, Why{ControlPending, h}
+		case !s.Control.OK:
+			return NoCause, Why{ControlFails, h}
+		}
+	}
+	for i := range s.Peers {
+		if q := &s.Peers[i]; q.Up && q != named && slices.Contains(q.Body.Hears, h) {
+			return NoCause, Why{PeerHearsHolder, q.Body.Name}
+		}
+	}
+	return DeadSilent, Why{HolderSilent, h}
+}

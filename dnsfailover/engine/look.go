@@ -1,0 +1,168 @@
+package engine
+
+import (
+	"hash/fnv"
+	"slices"
+	"time"
+)
+
+// hint asks for a reading as soon as may be.
+func (s *step) hint(t *TargetState) { t.hint = true }
+
+// target is that of an id, or -1: one of the configuration before.
+func (s *step) target(id string) int {
+	return slices.IndexFunc(s.Targets, func(t TargetState) bool { return t.ID == id })
+}
+
+// expire gives up calls that brought no event.
+func (s *step) expire() {
+	for i := range s.Targets {
+		t := &s.Targets[i]
+		if t.busy != idle && s.due(t.busySince+CallTime) {
+			if t.busy == writing {
+				s.foldWrite(t.ID, Unknown, Reading{}, false)
+			} else {
+				s.foldRead(ReadDone{Target: t.ID, Outcome: Unknown})
+			}
+		}
+		// What was denied is tried again after a while.
+		if t.Denied && s.due(t.DeniedAt+s.cfg.HoldDown) {
+			if t.toWrite {
+				t.Denied = false
+				s.tell(Tell{What: Able, Target: t.ID})
+			}
+			s.hint(t)
+		}
+	}
+}
+
+// look reads the targets when it is time.
+func (s *step) look() {
+	for i := range s.Targets {
+		t := &s.Targets[i]
+		if t.busy != idle {
+			continue
+		}
+		wanted := t.hint || t.unsure || !t.Known
+		if s.due(t.nextLook) || wanted && s.due(t.hintAt) {
+			t.busy, t.busySince, t.hint = reading, s.now, false
+			s.due(t.busySince + CallTime)
+			s.do(Read{Target: t.ID})
+		}
+	}
+}
+
+func (s *step) foldRead(e ReadDone) {
+	i := s.target(e.Target)
+	if i < 0 || s.Targets[i].busy != reading {
+		return
+	}
+	t := &s.Targets[i]
+	t.busy = idle
+	if e.Outcome != Done {
+		t.Failing = true
+		t.misreads++
+		t.nextLook = s.now + s.backoff(i, t.misreads)
+		t.hintAt = t.nextLook
+		if e.Outcome == Denied {
+			t.nextLook, t.hintAt = s.now+s.cfg.HoldDown, s.now+s.cfg.HoldDown
+			s.deny(t, false)
+		}
+		return
+	}
+	if t.Denied && !t.toWrite {
+		t.Denied = false
+		s.tell(Tell{What: Able, Target: t.ID})
+	}
+	if t.Known && t.Reading.Token == e.Reading.Token {
+		t.hints++
+	} else {
+		t.hints = 0
+	}
+	s.learn(i, e.Reading, t.busySince)
+	// What was asked for too early is asked for again, ever more slowly.
+	t.hintAt = s.now + min(time.Second<<min(t.hints, 5), BackoffMax)
+	if t.hints == 0 {
+		t.hintAt = s.now
+	}
+	every := LookStandby
+	if s.holder(s.cfg, i).mine() {
+		every = LookActive
+	}
+	t.nextLook = s.now + every + s.scatter(i, t.misreads, 4*time.Second)
+}
+
+// foldWrite takes in how a Swap or a Free ended.
+func (s *step) foldWrite(id string, o Outcome, r Reading, free bool) {
+	i := s.target(id)
+	if i < 0 || s.Targets[i].busy != writing {
+		return
+	}
+	t := &s.Targets[i]
+	t.busy = idle
+	if o == Done {
+		t.failures, t.hints, t.hintAt = 0, 0, s.now
+		s.wrote(i, r, free)
+		return
+	}
+	t.failures++
+	t.verdict = verdict{}
+	switch o {
+	case Conflict:
+		// Whoever was faster is there to be read.
+		t.failures = 0
+		t.unsure, t.hintAt = true, s.now
+		s.tell(Tell{What: Contested, Target: t.ID, Epoch: s.Epoch})
+	case Denied:
+		s.deny(t, true)
+	case Unknown:
+		t.unsure, t.hintAt = true, s.now
+		t.retryAt = s.now + s.backoff(i, t.failures)
+	case Busy, Done:
+		t.retryAt = s.now + s.backoff(i, t.failures)
+	}
+}
+
+// wrote takes in what this node has written.
+func (s *step) wrote(i int, r Reading, free bool) {
+	before := s.holder(s.cfg, i)
+	s.learn(i, r, s.now)
+	t := &s.Targets[i]
+	t.freed = free
+	if free {
+		return
+	}
+	s.resumed = true
+	what := Claimed
+	if before.mine() {
+		what = Converged
+	} else if s.cfg.Targets[i].Kind == Address || r.Lease.Epoch > s.Epoch {
+		s.Epoch = max(s.Epoch+1, r.Lease.Epoch)
+	}
+	t.converge = false
+	t.nextLook = s.now + LookActive
+	s.tell(Tell{What: what, Target: t.ID, From: before.name, To: s.cfg.Node, Epoch: s.Epoch, Why: t.why, Order: s.order.reason})
+}
+
+// deny makes the node unable (R10).
+func (s *step) deny(t *TargetState, write bool) {
+	if !t.Denied {
+		s.tell(Tell{What: Unable, Target: t.ID, Why: Why{Code: IsDenied}})
+	}
+	t.Denied, t.DeniedAt, t.toWrite = true, s.now, write
+}
+
+// backoff is the delay after the n-th failure in a row: at least half of what
+// doubles from BackoffMin to BackoffMax.
+func (s *step) backoff(i, n int) time.Duration {
+	d := min(BackoffMin<<min(n-1, 16), BackoffMax)
+	return d/2 + s.scatter(i, n, d/2)
+}
+
+// scatter is a delay below a maximum that differs from node to node.
+func (s *step) scatter(i, n int, most time.Duration) time.Duration {
+	h := fnv.New32a()
+	h.Write([]byte(s.cfg.Boot))
+	h.Write([]byte{byte(i), byte(n)})
+	return time.Duration(h.Sum32()%1000) * most / 1000
+}

@@ -1,0 +1,181 @@
+package engine
+
+import (
+	"slices"
+	"time"
+)
+
+// takeoverTime is how long an operator's order is pursued.
+const takeoverTime = 10 * time.Second
+
+func (s *step) foldCommand(e Command) {
+	switch e.What {
+	case Takeover, Release:
+		s.order = order{true, e.What, s.now, s.now + takeoverTime, e.Reason}
+		for i := range s.Targets {
+			t := &s.Targets[i]
+			if e.What == Takeover {
+				t.Denied = false
+			}
+			t.hintAt = s.now
+			s.hint(t)
+		}
+	case Pause:
+		s.Paused = true
+	case Resume:
+		s.Paused = false
+	case Stop:
+		s.Leaving = true
+	}
+}
+
+// forced reports whether an operator wants this node to have a target now. That
+// is decided on a reading that is younger than the order.
+func (s *step) forced(t *TargetState, h held) bool {
+	if !s.order.on || s.order.what != Takeover {
+		return false
+	}
+	if !s.due(s.order.until) {
+		if h.who == me || h.who == fixed {
+			return false
+		}
+		if t.ReadAt < s.order.at {
+			s.hint(t)
+			return false
+		}
+		return true
+	}
+	s.order.on = false
+	return false
+}
+
+// makeOffers lets a holder that should not be one find another (R3).
+func (s *step) makeOffers() {
+	why := s.whyOffer()
+	if why.Code == NoReason {
+		s.offering = offerOut{}
+		return
+	}
+	o := &s.offering
+	if !o.on || o.why != why {
+		*o = offerOut{on: true, why: why, nextAt: s.now}
+	}
+	to := s.taker(why, o.tries/2)
+	if to == nil {
+		return
+	}
+	if h := s.home(); h.unsure || h.busy == writing || !s.due(o.nextAt) {
+		return
+	}
+	o.tries++
+	o.nextAt = s.now + min(time.Second<<min(o.tries-1, 4), 10*time.Second)
+	if o.to != to.ID {
+		o.to = to.ID
+		s.tell(Tell{What: Offering, Target: s.home().ID, From: s.cfg.Node, To: to.Body.Name, Epoch: s.Epoch, Why: why, Order: s.order.reason})
+	}
+	s.do(SendOffer{Peer: to.ID, Offer: Offer{From: s.cfg.Node, Token: s.home().Reading.Token, Epoch: s.Epoch, Why: why}})
+	s.home().hintAt = s.now + time.Second
+	s.hint(s.home())
+}
+
+// whyOffer says why this node should not hold the service, if so.
+func (s *step) whyOffer() Why {
+	if s.order.on && s.order.what == Release && s.due(s.order.until) {
+		s.order.on = false
+	}
+	switch {
+	case s.Role != Active:
+		return Why{}
+	case s.Leaving:
+		return Why{Code: Stopping}
+	case s.order.on && s.order.what == Release:
+		return Why{Code: OperatorSays}
+	case s.Paused:
+		return Why{}
+	case !s.able():
+		return Why{Code: IsDenied}
+	case s.Health.Known && !s.Health.OK:
+		if s.due(s.moves.last + s.penalty(0)) {
+			return Why{Code: CheckFails}
+		}
+	case s.publicFails():
+		if s.due(s.moves.last + s.penalty(s.cfg.HoldDown)) {
+			return Why{Code: PublicPathFails}
+		}
+	default:
+		return s.whyFailback()
+	}
+	return Why{}
+}
+
+// penalty is the least time from one hand-over to the next that nobody ordered
+// (R8). It grows with every one that follows within hold_down.
+func (s *step) penalty(least time.Duration) time.Duration {
+	switch n := s.moves.count; {
+	case n == 0:
+		return 0
+	case n < 3:
+		return least
+	default:
+		return max(least, min(BackoffMin<<min(n, 16), s.cfg.HoldDown))
+	}
+}
+
+// whyFailback names a preferred node that has been healthy for long enough.
+func (s *step) whyFailback() Why {
+	if s.cfg.Failback == 0 {
+		return Why{}
+	}
+	var best *PeerState
+	for _, name := range s.cfg.Prefer {
+		if name == s.cfg.Node {
+			break
+		}
+		if p := s.peer(name); p != nil && p.Up && s.ableNode(p) && p.Body.Healthy {
+			best = p
+			break
+		}
+	}
+	if best == nil || !s.due(best.healthyAt+s.cfg.Failback) || !s.due(s.moves.last+s.penalty(s.cfg.HoldDown)) {
+		return Why{}
+	}
+	return Why{Preferred, best.Body.Name}
+}
+
+// taker is the peer to offer to: the best one first, then the next ones. One
+// that may be ill of what this node is ill of has to have passed its own check
+// since.
+func (s *step) taker(why Why, n int) *PeerState {
+	var fit []*PeerState
+	for i := range s.Peers {
+		p := &s.Peers[i]
+		switch {
+		case !p.Up || !s.ableNode(p) || !p.Body.Healthy:
+		case why.Code == Preferred && p.Body.Name != why.Node:
+		case why.Code == CheckFails && p.asked-p.Body.Checked <= s.Health.Failed:
+		default:
+			fit = append(fit, p)
+		}
+	}
+	if len(fit) == 0 {
+		return nil
+	}
+	slices.SortFunc(fit, func(a, b *PeerState) int {
+		if s.before(a.Body.Name, b.Body.Name) {
+			return -1
+		}
+		return 1
+	})
+	return fit[n%len(fit)]
+}
+
+// leave says when a stopping node may go: it has nothing, or nobody wants it.
+func (s *step) leave() {
+	if !s.Leaving || s.left {
+		return
+	}
+	if s.Role != Active || s.taker(Why{Code: Stopping}, 0) == nil {
+		s.left = true
+		s.do(Left{})
+	}
+}

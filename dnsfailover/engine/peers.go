@@ -1,0 +1,131 @@
+package engine
+
+import (
+	"slices"
+	"time"
+)
+
+// foldHeartbeat takes in how a heartbeat ended.
+func (s *step) foldHeartbeat(e Heartbeat) {
+	i := slices.IndexFunc(s.Peers, func(p PeerState) bool { return p.ID == e.Peer })
+	if i < 0 {
+		return // a peer of the configuration before
+	}
+	p := &s.Peers[i]
+	switch e.Reply {
+	case Answered:
+		s.foldAnswer(p, e)
+	case Mismatched:
+		p.Up, p.Known, p.Gone, p.Alien, p.Misses, p.refused = false, true, false, true, 0, 0
+	case Refused:
+		s.miss(p, e.Sent)
+		if p.refused == len(p.refusals) && s.now-p.refusals[0] <= RefusalWindow {
+			p.Gone = true
+		}
+		copy(p.refusals[:], p.refusals[1:])
+		p.refusals[len(p.refusals)-1] = s.now
+		p.refused = min(p.refused+1, len(p.refusals))
+	case Silent:
+		s.miss(p, e.Sent)
+		p.refused = 0
+	}
+}
+
+// miss counts a heartbeat without an answer. Those that follow a refusal at
+// once count as one: only refusals may decide so soon.
+func (s *step) miss(p *PeerState, sent time.Duration) {
+	p.Up, p.Alien = false, false
+	if p.Misses == 0 {
+		p.FirstMiss = sent
+	} else if sent-p.lastMiss < s.cfg.Interval/2 {
+		return
+	}
+	p.Misses++
+	p.lastMiss = sent
+}
+
+func (s *step) foldAnswer(p *PeerState, e Heartbeat) {
+	fit := p.Body.Healthy && p.Body.Able && p.Misses < s.cfg.Fall && !p.Gone
+	p.Up, p.Known, p.Gone, p.Alien, p.Misses, p.refused = true, true, false, false, 0, 0
+	p.Answers++
+	p.Body, p.asked = e.Body, e.Sent
+	if !fit {
+		p.healthyAt = s.now
+	}
+	if len(s.Targets) == 0 || !e.Body.Active && !e.Body.Missing {
+		return
+	}
+	switch {
+	case e.Body.Active && e.Body.Epoch > s.Epoch:
+		// Somebody has claimed: see for oneself.
+		s.Epoch = e.Body.Epoch
+		for i := range s.Targets {
+			s.hint(&s.Targets[i])
+		}
+	case e.Body.Missing && s.Role == Active:
+		s.hint(s.home())
+	}
+}
+
+// peer is the peer of a name, or nil.
+func (s *step) peer(name string) *PeerState {
+	for i := range s.Peers {
+		if s.Peers[i].Body.Name == name && name != "" {
+			return &s.Peers[i]
+		}
+	}
+	return nil
+}
+
+// heardAll reports whether every peer has been heard, or found silent, since
+// this node began (R2).
+func (s *step) heardAll() bool {
+	for i := range s.Peers {
+		if p := &s.Peers[i]; !p.Known && !p.Gone && p.Misses < s.cfg.Fall {
+			return false
+		}
+	}
+	return true
+}
+
+// living reports whether a peer counts as a candidate that may still act.
+func (s *step) living(p *PeerState) bool {
+	return p.Known && !p.Gone && !p.Alien && p.Misses < s.cfg.Fall
+}
+
+// able reports whether a peer could take the service, whatever its health.
+func (s *step) ableNode(p *PeerState) bool {
+	return s.living(p) && p.Body.Able && !p.Body.Leaving && !p.Body.Paused && p.Body.Hash == s.cfg.Hash
+}
+
+// before reports whether one node comes before another among candidates (R6).
+func (s *step) before(a, b string) bool {
+	i, j := slices.Index(s.cfg.Prefer, a), slices.Index(s.cfg.Prefer, b)
+	switch {
+	case i >= 0 && j >= 0:
+		return i < j
+	case i >= 0 || j >= 0:
+		return i >= 0
+	}
+	return a < b
+}
+
+// rank counts the candidates before this node, and the healthy ones in all.
+// The node whose place is to be filled is none.
+func (s *step) rank(holder string, healthyOnly bool) (before, healthy int) {
+	for i := range s.Peers {
+		p := &s.Peers[i]
+		if p.Body.Name == holder || !s.ableNode(p) {
+			continue
+		}
+		if p.Body.Healthy {
+			healthy++
+		} else if healthyOnly {
+			continue
+		}
+		if s.before(p.Body.Name, s.cfg.Node) {
+			before++
+		}
+	}
+	return before, healthy
+}

@@ -1,0 +1,248 @@
+package engine
+
+import (
+	"slices"
+	"time"
+)
+
+// Never is a time that does not come.
+const Never = time.Duration(1<<63 - 1)
+
+// Role is what a node is to a service.
+type Role uint8
+
+// The roles.
+const (
+	// Starting: the home has not been read, or not every peer been heard. The
+	// node writes nothing of its own accord.
+	Starting Role = iota
+
+	// Standby: another node holds the service, or nobody.
+	Standby
+
+	// Active: this node holds it.
+	Active
+)
+
+func (r Role) String() string { return [...]string{"starting", "standby", "active"}[r] }
+
+// State is all that a node remembers of a service. The zero value is that of a
+// process that has just started. It is changed by [Step] alone; what is exported
+// is for status and tests.
+type State struct {
+	Begun bool
+	Began time.Duration // first step
+	Last  time.Duration // latest step
+
+	// Wake is when the next [Tick] is due, or Never.
+	Wake time.Duration
+
+	Role Role
+
+	// Epoch is the highest one seen; Provisional that under which followers are
+	// held while the home can't be read, or 0.
+	Epoch, Provisional uint64
+
+	Health  HealthState
+	Paused  bool
+	Leaving bool
+
+	Peers   []PeerState   // in the order of Settings.Peers
+	Targets []TargetState // in the order of Settings.Targets
+
+	Witness, Control Probe
+
+	// Waiting is why the node does not claim a service that is not well held.
+	Waiting Why
+
+	resumed   bool          // the node has heard every peer, or claimed, since it began
+	tentative uint64        // the epoch under which it tries to get followers
+	noneSince time.Duration // since when there has been no healthy candidate
+	none      bool
+	offer     offerIn
+	offering  offerOut
+	moves     moves
+	order     order
+	nonces    uint64
+	public    publicPath
+	left      bool // Left was emitted
+}
+
+// HealthState is the latest word of the node's own checks.
+type HealthState struct {
+	Known, OK bool
+	Started   time.Duration // of the last round that passed
+	Failed    time.Duration // of the first round that failed, while OK is false
+}
+
+// PeerState is what a node knows of a peer.
+type PeerState struct {
+	ID string // as in Settings.Peers
+
+	Up      bool // the last heartbeat was answered
+	Known   bool // one was answered since this node began
+	Gone    bool // refused often enough at once, and not answered since
+	Alien   bool // the last reply was under another secret
+	Answers int  // so far
+	Misses  int  // in a row, since the last answer; at most one in half an interval
+
+	FirstMiss time.Duration // of Misses: when it was sent
+	lastMiss  time.Duration
+	refusals  [Refusals - 1]time.Duration // the latest, newest last
+	refused   int                         // in a row
+
+	Body      Body          // the last one
+	asked     time.Duration // when the heartbeat that Body answers was sent
+	healthyAt time.Duration // since when Body has been healthy and able
+}
+
+// TargetState is what a node knows of a target.
+type TargetState struct {
+	ID string
+
+	// Reading is the last one. Known is false before the first.
+	Reading Reading
+	Known   bool
+	ReadAt  time.Duration // when the call that brought it was sent
+
+	// Failing: it could not be read when that was last tried. Denied: a call was
+	// denied at DeniedAt.
+	Failing  bool
+	Denied   bool
+	DeniedAt time.Duration
+
+	toWrite bool // what was denied is a write
+
+	claim     string        // identity of the claim in Reading
+	claimSeen time.Duration // when it was first seen
+	claimNew  bool          // it was seen to replace another
+	answersAt int           // answers of the holder's peer at that time
+
+	busy      call
+	busySince time.Duration
+	why       Why           // of the write that is under way
+	unsure    bool          // a write has no outcome yet: read first
+	nextLook  time.Duration // the regular reading
+	hint      bool          // there is a reason to read at once
+	hintAt    time.Duration // but not before
+	hints     int           // readings on a hint that brought nothing new
+	retryAt   time.Duration // no write before
+	failures  int           // of writes, in a row
+	misreads  int           // failed readings in a row
+	freed     bool          // this node has just freed it
+	converge  bool          // a configuration was loaded since the last comparison
+	verdict   verdict
+	foreign   foreign
+}
+
+// call is what a target is busy with.
+type call uint8
+
+const (
+	idle call = iota
+	reading
+	writing
+)
+
+// verdict is a cause to write, tied to the reading that it is about (R1).
+type verdict struct {
+	on    bool
+	token string
+	at    time.Duration
+}
+
+// foreign is what is known of a target that is none of ours.
+type foreign struct {
+	token   string        // of the reading that it is about
+	failing time.Duration // since when nothing there works
+	ended   bool          // an answer came
+	ok      bool          // the last one was good
+	asked   bool
+	sentAt  time.Duration
+	nextAt  time.Duration
+}
+
+// Probe is a witness or a control probe.
+type Probe struct {
+	// Armed: it has passed, the witness since the holder's claim. A probe that
+	// has not counts for nothing.
+	Armed bool
+
+	OK      bool          // the last one passed
+	Started time.Duration // when that one began
+	Ended   bool          // there was one
+
+	asked  bool
+	sentAt time.Duration
+	nextAt time.Duration
+}
+
+// offerIn is an offer that was received.
+type offerIn struct {
+	Offer
+	until time.Duration
+}
+
+// offerOut is one that is being made.
+type offerOut struct {
+	on     bool
+	why    Why
+	sentAt time.Duration
+	nextAt time.Duration
+	tries  int
+	to     string // peer id
+}
+
+// moves are the hand-overs of this node of late (R8).
+type moves struct {
+	last  time.Duration
+	count int // each within HoldDown of the one before
+}
+
+// order is an operator's takeover or release that is under way.
+type order struct {
+	on     bool
+	what   Order
+	at     time.Duration
+	until  time.Duration
+	reason string
+}
+
+// publicPath is what a holder knows of its own public path.
+type publicPath struct {
+	told   bool          // a peer that answers does not reach the service
+	since  time.Duration // since when
+	failed int           // own control probes that failed in a row
+}
+
+// clone returns a state that shares nothing that Step changes.
+func (st State) clone() State {
+	st.Peers = slices.Clone(st.Peers)
+	st.Targets = slices.Clone(st.Targets)
+	return st
+}
+
+// able reports whether nothing is denied.
+func (st *State) able() bool {
+	for i := range st.Targets {
+		if st.Targets[i].Denied {
+			return false
+		}
+	}
+	return true
+}
+
+// unseen reports whether the armed witness fails although it has passed since
+// the holder's claim.
+func (st *State) unseen() bool {
+	return st.Role == Standby && st.Witness.Armed && st.Witness.Ended && !st.Witness.OK
+}
+
+// Holder is the name of the node that holds the home, as far as this node knows:
+// empty for nobody, or somebody that is none of ours.
+func (st *State) Holder(cfg *Settings) string {
+	if len(st.Targets) == 0 || len(cfg.Targets) == 0 || !st.Targets[0].Known {
+		return ""
+	}
+	return st.holder(cfg, 0).name
+}
