@@ -52,6 +52,9 @@ func (s *step) forced(t *TargetState, h held) bool {
 // makeOffers lets a holder that should not be one find another (R3).
 func (s *step) makeOffers() {
 	why := s.whyOffer()
+	if s.Role != Active {
+		return // what was offered stays known until it is seen who has it now
+	}
 	if why.Code == NoReason {
 		s.offering = offerOut{}
 		return
@@ -84,8 +87,6 @@ func (s *step) whyOffer() Why {
 		s.order.on = false
 	}
 	switch {
-	case s.Role != Active:
-		return Why{}
 	case s.Leaving:
 		return Why{Code: Stopping}
 	case s.order.on && s.order.what == Release:
