@@ -191,7 +191,9 @@ func (s *step) causePeer(name string, i int) (Cause, Why) {
 				break
 			}
 			return ByOffer, Why{HolderOffers, name}
-		case s.Role == Active && !p.Body.Active && (i > 0 || s.Provisional != 0):
+		case p.Body.Active:
+		case s.Role == Active && (i > 0 || s.Provisional != 0), !p.Body.Able:
+			// It knows of this node's claim, or can't even read what it has.
 			return Deferred, Why{HolderDefers, name}
 		}
 	}
@@ -227,17 +229,21 @@ func (s *step) pursue(i int, cause Cause, why Why) {
 	if !t.verdict.on || t.verdict.token != t.Reading.Token {
 		t.verdict = verdict{true, t.Reading.Token, s.now}
 	}
-	at, waits := s.turn(i, cause)
+	at, later, waits := s.turn(i, cause)
 	if waits.Code != NoReason {
 		s.wait(waits)
 	}
 	if at == Never || !s.due(at) {
 		return
 	}
+	if later && t.ReadAt < at {
+		s.hint(t) // those who come first may have been there
+		return
+	}
 	switch {
 	case t.busy != idle:
 		return
-	case t.unsure:
+	case t.unsure, t.doubt:
 		s.hint(t)
 		return
 	case !s.due(t.retryAt):
@@ -247,59 +253,66 @@ func (s *step) pursue(i int, cause Cause, why Why) {
 	s.write(i, cause, why)
 }
 
-// turn is when this node may act on a cause (R6), or Never and why.
-func (s *step) turn(i int, cause Cause) (time.Duration, Why) {
+// turn is when this node may act on a cause (R6), or Never and why. Later says
+// that others come first.
+func (s *step) turn(i int, cause Cause) (at time.Duration, later bool, waits Why) {
 	t := &s.Targets[i]
 	switch {
 	case cause == Forced:
-		return s.now, Why{}
+		return s.now, false, Why{}
 	case s.Paused:
-		return Never, Why{Code: IsPaused}
+		return Never, false, Why{Code: IsPaused}
 	case s.Leaving:
-		return Never, Why{Code: IsLeaving}
+		return Never, false, Why{Code: IsLeaving}
 	case !s.able():
-		return Never, Why{Code: IsDenied}
+		return Never, false, Why{Code: IsDenied}
 	case cause == Own || cause == Adopt:
 		if !s.resumed {
-			return Never, Why{Code: PeersUnheard}
+			return Never, false, Why{Code: PeersUnheard}
 		}
-		return s.now, Why{}
+		return s.now, false, Why{}
 	}
 	holder := s.holder(s.cfg, i).name
 	before, healthy := s.rank(holder, true)
 	fit := s.Health.Known && s.Health.OK
 	switch {
 	case fit && cause == ByOffer:
-		return s.now, Why{}
+		return s.now, false, Why{}
 	case cause == ByOffer:
-		return Never, Why{Code: IsUnhealthy}
+		return Never, false, Why{Code: IsUnhealthy}
 	case !s.resumed:
-		return Never, Why{Code: PeersUnheard}
+		return Never, false, Why{Code: PeersUnheard}
 	case s.Role == Active && (fit || healthy == 0), fit && t.freed:
-		return s.now, Why{}
+		return s.now, false, Why{}
 	case fit:
-		return t.verdict.at + time.Duration(before)*Stagger, Why{}
+		return t.verdict.at + time.Duration(before)*Stagger, before > 0, Why{}
 	case healthy > 0:
 		s.none = false
-		return Never, Why{Code: IsUnhealthy}
+		return Never, false, Why{Code: IsUnhealthy}
 	}
 	// Nobody is healthy. An unhealthy node is better than none.
 	if !s.none {
 		s.none, s.noneSince = true, s.now
 	}
 	before, _ = s.rank(holder, false)
-	return max(t.verdict.at, s.noneSince) + LastResort + time.Duration(before)*Stagger, Why{Code: IsUnhealthy}
+	return max(t.verdict.at, s.noneSince) + LastResort + time.Duration(before)*Stagger, before > 0, Why{Code: IsUnhealthy}
 }
 
 // write emits the write of a target from exactly the reading that was judged.
 func (s *step) write(i int, cause Cause, why Why) {
 	t, c := &s.Targets[i], &s.cfg.Targets[i]
-	t.busy, t.busySince, t.why = writing, s.now, why
+	t.busy, t.busySince, t.why = swapping, s.now, why
+	if h := s.holder(s.cfg, i); h.who == peer {
+		t.taken = h.name
+	} else if !t.freed {
+		t.taken = ""
+	}
 	s.due(t.busySince + CallTime)
 	if s.Role != Active && i > 0 {
 		s.tentative = s.Epoch + 1
 	}
 	if c.Kind == Address && t.Reading.Exists {
+		t.busy = freeing
 		s.do(Free{Target: t.ID, From: t.Reading, Cause: cause, Deadline: s.now + WriteTime})
 		return
 	}
@@ -332,15 +345,21 @@ func (s *step) nonce() string {
 	return s.cfg.Boot + "-" + strconv.FormatUint(s.nonces, 10)
 }
 
-// wait notes why this node does not claim, and tells it if it is news.
+// wait notes why this node does not claim. The first reason of a step counts.
 func (s *step) wait(why Why) {
-	if why == s.Waiting {
-		return
+	if !s.waits.Code.news() {
+		s.waits = why
 	}
-	s.Waiting = why
-	switch why.Code {
-	case NoReason, NotRead, HolderAnswers, NotSilentYet, WitnessPending, ControlPending, PeersUnheard, RankedLater, BackingOff:
-	default:
-		s.tell(Tell{What: Waiting, Target: s.home().ID, Why: why, Epoch: s.Epoch})
+}
+
+// sayWaiting tells why this node does not claim, if that is news.
+func (s *step) sayWaiting() {
+	s.Waiting = s.waits
+	if s.waits.Code.news() && s.waits != s.toldWait {
+		s.toldWait = s.waits
+		s.tell(Tell{What: Waiting, Target: s.home().ID, Why: s.waits, Epoch: s.Epoch})
+	}
+	if c := s.waits.Code; c == NoReason || c == HolderAnswers {
+		s.toldWait = Why{}
 	}
 }

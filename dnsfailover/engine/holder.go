@@ -97,12 +97,17 @@ func claimOf(kind Kind, r *Reading) string {
 func (s *step) learn(i int, r Reading, sent time.Duration) {
 	t, c := &s.Targets[i], &s.cfg.Targets[i]
 	before := s.holder(s.cfg, i)
-	if r.Token != t.Reading.Token || !t.Known {
-		t.verdict, t.freed = verdict{}, false
+	if changed := r.Token != t.Reading.Token; changed || !t.Known {
+		t.verdict = verdict{}
+		t.freed = t.busy == freeing
+		t.doubt = c.Kind == Address && changed && t.Known && t.busy == reading
+	} else {
+		t.doubt = false
 	}
 	first := !t.Known
 	t.Reading, t.Known, t.ReadAt = r, true, sent
 	t.Failing, t.unsure, t.misreads = false, false, 0
+	defer func() { t.why = Why{} }()
 	s.Epoch = max(s.Epoch, r.Lease.Epoch)
 	claim := claimOf(c.Kind, &r)
 	if claim == t.claim {
@@ -124,12 +129,23 @@ func (s *step) learn(i int, r Reading, sent time.Duration) {
 // moved tells of a change of holder, and what it means to this node.
 func (s *step) moved(i int, from, to held) {
 	t := &s.Targets[i]
-	say := Tell{What: Moved, Target: t.ID, From: from.name, To: to.name, Epoch: s.Epoch}
+	say := Tell{What: Moved, Target: t.ID, From: from.name, To: to.name}
 	switch {
-	case to.mine():
-		return // told as what it was: claimed
+	case to.mine() && !from.mine() && t.why.Code != NoReason:
+		// By its own write, even if its reply was lost.
+		switch {
+		case i > 0:
+			s.Epoch = max(s.Epoch, s.tentative)
+		case s.cfg.Targets[0].Kind == Address:
+			s.Epoch++ // an association has no number, and nodes count
+		}
+		s.resumed = true
+		say.What, say.From, say.Why, say.Order = Claimed, t.taken, t.why, s.order.reason
+	case to.mine() == from.mine() && to.mine(), to.who == nobody && t.freed:
+		return
 	case from.mine():
 		say.What = Lost
+		s.order.on = s.order.on && s.order.what != Release
 		if i == 0 && s.offering.on {
 			if s.now-s.moves.last >= s.cfg.HoldDown {
 				s.moves.count = 0
@@ -138,6 +154,7 @@ func (s *step) moved(i int, from, to held) {
 			s.offering = offerOut{}
 		}
 	}
+	say.Epoch = s.Epoch
 	s.tell(say)
 	if i == 0 {
 		// The others follow.
@@ -145,6 +162,20 @@ func (s *step) moved(i int, from, to held) {
 			s.hint(&s.Targets[1+i])
 		}
 	}
+}
+
+// witnesses reports whether the witness is about a node. Where the home points
+// at an Elastic IP, it asks whoever has that one: this very node, perhaps.
+func (s *step) witnesses(h string) bool {
+	if !s.cfg.Targets[0].Shared {
+		return true
+	}
+	for i := 1; i < len(s.Targets); i++ {
+		if s.cfg.Targets[i].Kind == Address && s.Targets[i].Known && s.holder(s.cfg, i).name == h {
+			return true
+		}
+	}
+	return false
 }
 
 // dead judges the holder of a target (R4).
@@ -166,8 +197,7 @@ func (s *step) dead(h string, i int) (Cause, Why) {
 		gone = gone && p.Gone
 		misses, first = min(misses, p.Misses), min(first, p.FirstMiss)
 	}
-	// Where the address is here already, the witness asks this very node.
-	armed := s.Witness.Armed && s.Provisional == 0
+	armed := s.Witness.Armed && s.witnesses(h)
 	if armed {
 		switch {
 		case misses == 0 || !s.Witness.Ended || s.Witness.Started < first:

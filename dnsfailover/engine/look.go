@@ -19,11 +19,8 @@ func (s *step) expire() {
 	for i := range s.Targets {
 		t := &s.Targets[i]
 		if t.busy != idle && s.due(t.busySince+CallTime) {
-			if t.busy == writing {
-				s.foldWrite(t.ID, Unknown, Reading{}, false)
-			} else {
-				s.foldRead(ReadDone{Target: t.ID, Outcome: Unknown})
-			}
+			s.foldWrite(t.ID, Unknown, Reading{})
+			s.foldRead(ReadDone{Target: t.ID, Outcome: Unknown})
 		}
 		// What was denied is tried again after a while.
 		if t.Denied && s.due(t.DeniedAt+s.cfg.HoldDown) {
@@ -85,6 +82,11 @@ func (s *step) foldRead(e ReadDone) {
 	if t.hints == 0 {
 		t.hintAt = s.now
 	}
+	if t.doubt {
+		// EC2 may still show what was: two readings have to agree.
+		t.hintAt = s.now + BackoffMin
+		s.hint(t)
+	}
 	every := LookStandby
 	if s.holder(s.cfg, i).mine() {
 		every = LookActive
@@ -93,55 +95,49 @@ func (s *step) foldRead(e ReadDone) {
 }
 
 // foldWrite takes in how a Swap or a Free ended.
-func (s *step) foldWrite(id string, o Outcome, r Reading, free bool) {
+func (s *step) foldWrite(id string, o Outcome, r Reading) {
 	i := s.target(id)
-	if i < 0 || s.Targets[i].busy != writing {
+	if i < 0 {
 		return
 	}
 	t := &s.Targets[i]
-	t.busy = idle
-	if o == Done {
-		t.failures, t.hints, t.hintAt = 0, 0, s.now
-		s.wrote(i, r, free)
+	if t.busy != swapping && t.busy != freeing {
+		t.unsure, t.hintAt = t.unsure || o == Done, s.now // it was given up, and has landed
 		return
 	}
+	if o == Done {
+		mine := s.holder(s.cfg, i).mine()
+		t.failures, t.hints, t.hintAt = 0, 0, s.now
+		t.nextLook = s.now + LookActive
+		s.learn(i, r, s.now)
+		if t.busy == swapping {
+			t.converge = false
+			if mine {
+				s.tell(Tell{What: Converged, Target: t.ID, To: s.cfg.Node, Epoch: s.Epoch})
+			}
+		}
+		t.busy = idle
+		return
+	}
+	t.busy = idle
 	t.failures++
 	t.verdict = verdict{}
 	switch o {
 	case Conflict:
 		// Whoever was faster is there to be read.
-		t.failures = 0
+		t.failures, t.why = 0, Why{}
 		t.unsure, t.hintAt = true, s.now
 		s.tell(Tell{What: Contested, Target: t.ID, Epoch: s.Epoch})
 	case Denied:
+		t.why = Why{}
 		s.deny(t, true)
 	case Unknown:
 		t.unsure, t.hintAt = true, s.now
 		t.retryAt = s.now + s.backoff(i, t.failures)
 	case Busy, Done:
+		t.why = Why{}
 		t.retryAt = s.now + s.backoff(i, t.failures)
 	}
-}
-
-// wrote takes in what this node has written.
-func (s *step) wrote(i int, r Reading, free bool) {
-	before := s.holder(s.cfg, i)
-	s.learn(i, r, s.now)
-	t := &s.Targets[i]
-	t.freed = free
-	if free {
-		return
-	}
-	s.resumed = true
-	what := Claimed
-	if before.mine() {
-		what = Converged
-	} else if s.cfg.Targets[i].Kind == Address || r.Lease.Epoch > s.Epoch {
-		s.Epoch = max(s.Epoch+1, r.Lease.Epoch)
-	}
-	t.converge = false
-	t.nextLook = s.now + LookActive
-	s.tell(Tell{What: what, Target: t.ID, From: before.name, To: s.cfg.Node, Epoch: s.Epoch, Why: t.why, Order: s.order.reason})
 }
 
 // deny makes the node unable (R10).

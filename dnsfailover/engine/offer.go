@@ -67,7 +67,7 @@ func (s *step) makeOffers() {
 	if to == nil {
 		return
 	}
-	if h := s.home(); h.unsure || h.busy == writing || !s.due(o.nextAt) {
+	if h := s.home(); h.unsure || h.busy == swapping || h.busy == freeing || !s.due(o.nextAt) {
 		return
 	}
 	o.tries++
@@ -137,7 +137,8 @@ func (s *step) whyFailback() Why {
 			break
 		}
 	}
-	if best == nil || !s.due(best.healthyAt+s.cfg.Failback) || !s.due(s.moves.last+s.penalty(s.cfg.HoldDown)) {
+	if best == nil || !s.due(best.healthyAt+s.cfg.Failback) || !s.due(s.moves.last+s.penalty(s.cfg.HoldDown)) ||
+		s.home().claimNew && !s.due(s.home().claimSeen+s.cfg.HoldDown) {
 		return Why{}
 	}
 	return Why{Preferred, best.Body.Name}

@@ -254,7 +254,11 @@ func TestR4(t *testing.T) {
 		after time.Duration // of the fault
 		cause Cause         // NoCause for no claim
 	}{
-		{"absent", func(n *node) { n.holds[home] = Reading{Token: "none"}; n.peer["lb2"].body.Active = false; n.run(70 * second) }, second, Absent},
+		{"absent", func(n *node) {
+			n.holds[home] = Reading{Token: "none"}
+			n.peer["lb2"].body.Active = false
+			n.run(70 * second)
+		}, second, Absent},
 		{"silent, without a witness, for fall heartbeats", func(n *node) { n.peer["lb2"].reply = Silent }, 4900 * time.Millisecond, NoCause},
 		{"silent, without a witness, for twice fall", func(n *node) { n.peer["lb2"].reply = Silent }, 8 * second, DeadSilent},
 		{"silent, and the armed witness fails", func(n *node) { n.arm(); n.peer["lb2"].reply = Silent; n.witness = false }, 5 * second, DeadSilent},

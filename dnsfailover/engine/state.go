@@ -52,8 +52,10 @@ type State struct {
 
 	Witness, Control Probe
 
-	// Waiting is why the node does not claim a service that is not well held.
+	// Waiting is why the node does not claim now.
 	Waiting Why
+
+	toldWait Why // the last one that was told
 
 	resumed   bool          // the node has heard every peer, or claimed, since it began
 	tentative uint64        // the epoch under which it tries to get followers
@@ -120,8 +122,9 @@ type TargetState struct {
 
 	busy      call
 	busySince time.Duration
-	why       Why           // of the write that is under way
+	why       Why           // of the write whose outcome is open
 	unsure    bool          // a write has no outcome yet: read first
+	doubt     bool          // an address was read once that contradicts what was known
 	nextLook  time.Duration // the regular reading
 	hint      bool          // there is a reason to read at once
 	hintAt    time.Duration // but not before
@@ -130,6 +133,7 @@ type TargetState struct {
 	failures  int           // of writes, in a row
 	misreads  int           // failed readings in a row
 	freed     bool          // this node has just freed it
+	taken     string        // from whom this node takes it
 	converge  bool          // a configuration was loaded since the last comparison
 	verdict   verdict
 	foreign   foreign
@@ -141,7 +145,8 @@ type call uint8
 const (
 	idle call = iota
 	reading
-	writing
+	swapping
+	freeing
 )
 
 // verdict is a cause to write, tied to the reading that it is about (R1).

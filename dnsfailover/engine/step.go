@@ -26,7 +26,8 @@ type step struct {
 	now time.Duration
 	cfg *Settings
 	*State
-	out []Action
+	out   []Action
+	waits Why // why it does not claim, in this step
 }
 
 func (s *step) do(a Action)        { s.out = append(s.out, a) }
@@ -110,9 +111,9 @@ func (s *step) fold(event Event) {
 	case ReadDone:
 		s.foldRead(e)
 	case SwapDone:
-		s.foldWrite(e.Target, e.Outcome, e.Reading, false)
+		s.foldWrite(e.Target, e.Outcome, e.Reading)
 	case FreeDone:
-		s.foldWrite(e.Target, e.Outcome, e.Reading, true)
+		s.foldWrite(e.Target, e.Outcome, e.Reading)
 	case WitnessDone:
 		if len(s.Targets) > 0 {
 			s.foldProbe(&s.Witness, e.OK, e.Started, s.home().claimSeen)
@@ -163,4 +164,5 @@ func (s *step) act() {
 	s.leave()
 	s.look()
 	s.probe()
+	s.sayWaiting()
 }

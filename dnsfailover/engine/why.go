@@ -48,7 +48,6 @@ const (
 	IsDenied
 	OtherDefinition
 	LeftToActive
-	RankedLater
 	BackingOff
 
 	// Why a holder offers.
@@ -90,12 +89,21 @@ var whyTexts = [...]string{
 	IsDenied:         "this node may not write a target",
 	OtherDefinition:  "%s was told another definition of the service",
 	LeftToActive:     "it is left to %s, which says that it holds the service",
-	RankedLater:      "other candidates come first",
 	BackingOff:       "an attempt failed, and the next one has to wait",
 	CheckFails:       "its own checks fail",
 	PublicPathFails:  "its public path fails",
 	Stopping:         "it is stopping",
 	Preferred:        "%s is preferred and has been healthy for long enough",
+}
+
+// news reports whether a reason to wait is worth a line: not that all is well,
+// nor what lasts for a moment only.
+func (c WhyCode) news() bool {
+	switch c {
+	case NoReason, NotRead, HolderAnswers, NotSilentYet, WitnessPending, ControlPending, PeersUnheard, BackingOff:
+		return false
+	}
+	return true
 }
 
 func (w Why) String() string {
