@@ -9,20 +9,20 @@
 //
 // # States of a node, for one service
 //
-//	               every peer heard or timed out, the target read
-//	  ┌──────────┐ ────────────────────────────────────────────► ┌─────────┐
-//	  │ starting │                                               │ standby │ ◄─┐
-//	  └──────────┘ ──────────────┐                               └─────────┘   │
-//	    ▲      ▲                 │ the lease names this node,         │        │
-//	    │      │                 │ and no peer has a higher epoch     │        │
-//	    │      │                 ▼                                    │        │
-//	    │      │            ┌────────┐   cause (absent, dead, offered)│        │
-//	    │      └─────────── │ active │ ◄──────────────────────────────┘        │
-//	    │  the process had  └────────┘   turn, and a swap that holds           │
-//	    │  not run for a while   │                                             │
-//	    │                        │ the target names another node, or a peer    │
-//	    └────────────────────────┤ holds the service under a higher epoch      │
-//	         (from standby too)  └─────────────────────────────────────────────┘
+//	             every peer heard or timed out, the target read
+//	┌──────────┐ ────────────────────────────────────────────► ┌─────────┐
+//	│ starting │                                               │ standby │ ◄─┐
+//	└──────────┘ ──────────────┐                               └─────────┘   │
+//	  ▲      ▲                 │ the lease names this node,         │        │
+//	  │      │                 │ and no peer has a higher epoch     │        │
+//	  │      │                 ▼                                    │        │
+//	  │      │            ┌────────┐   cause (absent, dead, offered)│        │
+//	  │      └─────────── │ active │ ◄──────────────────────────────┘        │
+//	  │  the process had  └────────┘   turn, and a swap that holds           │
+//	  │  not run for a while   │                                             │
+//	  │                        │ the target names another node, or a peer    │
+//	  └────────────────────────┤ holds the service under a higher epoch      │
+//	       (from standby too)  └─────────────────────────────────────────────┘
 //
 // An active node whose checks fail, that stops, or that an operator releases
 // stays active and offers the service to a peer; it is a standby as soon as the

@@ -12,6 +12,10 @@ type Body struct {
 	Active, Provisional bool
 	Epoch               uint64
 
+	// Writes counts what it has written since it started: whoever sees it change
+	// reads the targets again.
+	Writes uint64
+
 	// Healthy: its own checks pass. Checked is how long ago the last round that
 	// passed had begun.
 	Healthy bool
@@ -43,7 +47,7 @@ type Body struct {
 func (st *State) Body(now time.Duration, cfg *Settings) Body {
 	b := Body{
 		Name: cfg.Node, Instance: cfg.Instance,
-		Active: st.Role == Active, Provisional: st.Provisional != 0, Epoch: st.Epoch,
+		Active: st.Role == Active, Provisional: st.Provisional != 0, Epoch: st.Epoch, Writes: st.writes,
 		Healthy: st.Health.OK, Checked: now - st.Health.Started,
 		Able: st.able(), Leaving: st.Leaving, Paused: st.Paused,
 		Hash: cfg.Hash,

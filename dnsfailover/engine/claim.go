@@ -16,13 +16,17 @@ func (s *step) judge() {
 	}
 	home := s.holder(s.cfg, 0)
 	s.judgeProvisional(home)
+	superseded := home.who == me && s.superseded()
+	if superseded {
+		s.hint(s.home())
+	}
 	was := s.Role
 	switch {
 	case s.Provisional != 0:
 		s.Role = Active
 	case !s.resumed || !s.home().Known:
 		s.Role = Starting
-	case home.who == me && !s.superseded():
+	case home.who == me && !superseded:
 		s.Role = Active
 	default:
 		s.Role = Standby
@@ -34,6 +38,7 @@ func (s *step) judge() {
 		s.tell(Tell{What: Yielded, Target: s.home().ID, From: s.cfg.Node, Epoch: s.Epoch})
 	}
 	if was != Active && s.Role == Active {
+		s.activeAt = s.now
 		for i := range s.Targets[1:] {
 			s.hint(&s.Targets[1+i])
 		}
@@ -186,7 +191,7 @@ func (s *step) causePeer(name string, i int) (Cause, Why) {
 	if p != nil && p.Up {
 		switch {
 		case s.offers(name) && p.Body.Hash == s.cfg.Hash:
-			if i == 0 && s.offer.Token != s.home().Reading.Token {
+			if i == 0 && s.offer.Claim != s.home().claim {
 				s.hint(s.home())
 				break
 			}
@@ -195,6 +200,11 @@ func (s *step) causePeer(name string, i int) (Cause, Why) {
 		case s.Role == Active && (i > 0 || s.Provisional != 0), !p.Body.Able:
 			// It knows of this node's claim, or can't even read what it has.
 			return Deferred, Why{HolderDefers, name}
+		}
+	}
+	if i == 0 && s.cfg.Targets[0].Kind == Record {
+		if q := s.activePeer(); q != nil && q.Body.Epoch > s.home().Reading.Lease.Epoch {
+			return NoCause, Why{LeftToActive, q.Body.Name}
 		}
 	}
 	return s.dead(name, i)
@@ -243,7 +253,7 @@ func (s *step) pursue(i int, cause Cause, why Why) {
 	switch {
 	case t.busy != idle:
 		return
-	case t.unsure, t.doubt:
+	case t.unsure, t.contrary != "":
 		s.hint(t)
 		return
 	case !s.due(t.retryAt):
@@ -320,7 +330,7 @@ func (s *step) write(i int, cause Cause, why Why) {
 	s.do(Swap{
 		Target: t.ID, From: t.Reading, Cause: cause, Deadline: s.now + WriteTime,
 		To: Value{Addrs: c.Addrs, TTL: c.TTL, Lease: Lease{
-			Epoch: s.epochFor(i, cause), Holder: s.cfg.Node, Nonce: s.nonce(),
+			Epoch: s.epochFor(i, cause), Holder: s.cfg.Node, Instance: s.cfg.Instance, Nonce: s.nonce(),
 			Addrs: c.Addrs, Hash: s.cfg.Hash, Mode: s.cfg.Mode,
 		}},
 	})

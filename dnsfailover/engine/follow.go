@@ -13,7 +13,10 @@ func (s *step) follow(i int) {
 		return
 	}
 	if cause == Absent {
-		why = Why{Code: FollowsHome}
+		if why = (Why{Code: FollowsHome}); t.ReadAt < s.activeAt && s.Role == Active {
+			s.hint(t) // it was not there a while ago
+			return
+		}
 	}
 	s.pursue(i, cause, why)
 }

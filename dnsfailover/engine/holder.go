@@ -41,10 +41,14 @@ func (st *State) holder(cfg *Settings, i int) held {
 		if r.Instance == cfg.Instance {
 			return held{me, cfg.Node}
 		}
-		for i := range st.Peers {
-			if b := &st.Peers[i].Body; b.Name != "" && b.Instance == r.Instance {
+		for j := range st.Peers {
+			if b := &st.Peers[j].Body; b.Name != "" && b.Instance == r.Instance {
 				return held{peer, b.Name}
 			}
+		}
+		// Its holder may be one that has not been heard since this node started.
+		if l := &st.Targets[0].Reading.Lease; i > 0 && l.Holder != "" && l.Instance == r.Instance {
+			return held{peer, l.Holder}
 		}
 		return held{who: stranger}
 	case r.Lease.Holder == "":
@@ -97,16 +101,13 @@ func claimOf(kind Kind, r *Reading) string {
 func (s *step) learn(i int, r Reading, sent time.Duration) {
 	t, c := &s.Targets[i], &s.cfg.Targets[i]
 	before := s.holder(s.cfg, i)
-	if changed := r.Token != t.Reading.Token; changed || !t.Known {
+	if r.Token != t.Reading.Token || !t.Known {
 		t.verdict = verdict{}
 		t.freed = t.busy == freeing
-		t.doubt = c.Kind == Address && changed && t.Known && t.busy == reading
-	} else {
-		t.doubt = false
 	}
 	first := !t.Known
 	t.Reading, t.Known, t.ReadAt = r, true, sent
-	t.Failing, t.unsure, t.misreads = false, false, 0
+	t.Failing, t.unsure, t.contrary = false, false, ""
 	defer func() { t.why = Why{} }()
 	s.Epoch = max(s.Epoch, r.Lease.Epoch)
 	claim := claimOf(c.Kind, &r)
@@ -145,7 +146,7 @@ func (s *step) moved(i int, from, to held) {
 		return
 	case from.mine():
 		say.What = Lost
-		s.order.on = s.order.on && s.order.what != Release
+		s.order.on = s.order.on && i > 0 // it has been carried out
 		if i == 0 && s.offering.on {
 			if s.now-s.moves.last >= s.cfg.HoldDown {
 				s.moves.count = 0

@@ -71,6 +71,13 @@ func (s *step) foldRead(e ReadDone) {
 		t.Denied = false
 		s.tell(Tell{What: Able, Target: t.ID})
 	}
+	t.misreads = 0
+	if token := e.Reading.Token; s.Role == Active && s.cfg.Targets[i].Kind == Address && t.Known && token != t.Reading.Token && token != t.contrary {
+		// EC2 may still show what was before: two readings in a row have to agree.
+		t.contrary, t.hintAt = token, s.now+BackoffMin
+		s.hint(t)
+		return
+	}
 	if t.Known && t.Reading.Token == e.Reading.Token {
 		t.hints++
 	} else {
@@ -81,11 +88,6 @@ func (s *step) foldRead(e ReadDone) {
 	t.hintAt = s.now + min(time.Second<<min(t.hints, 5), BackoffMax)
 	if t.hints == 0 {
 		t.hintAt = s.now
-	}
-	if t.doubt {
-		// EC2 may still show what was: two readings have to agree.
-		t.hintAt = s.now + BackoffMin
-		s.hint(t)
 	}
 	every := LookStandby
 	if s.holder(s.cfg, i).mine() {
@@ -111,6 +113,7 @@ func (s *step) foldWrite(id string, o Outcome, r Reading) {
 		t.nextLook = s.now + LookActive
 		s.learn(i, r, s.now)
 		if t.busy == swapping {
+			s.writes++
 			t.converge = false
 			if mine {
 				s.tell(Tell{What: Converged, Target: t.ID, To: s.cfg.Node, Epoch: s.Epoch})

@@ -76,7 +76,7 @@ func (s *step) makeOffers() {
 		o.to = to.ID
 		s.tell(Tell{What: Offering, Target: s.home().ID, From: s.cfg.Node, To: to.Body.Name, Epoch: s.Epoch, Why: why, Order: s.order.reason})
 	}
-	s.do(SendOffer{Peer: to.ID, Offer: Offer{From: s.cfg.Node, Token: s.home().Reading.Token, Epoch: s.Epoch, Why: why}})
+	s.do(SendOffer{Peer: to.ID, Offer: Offer{From: s.cfg.Node, Claim: s.home().claim, Epoch: s.Epoch, Why: why}})
 	s.home().hintAt = s.now + time.Second
 	s.hint(s.home())
 }

@@ -48,6 +48,7 @@ func (s *step) foldAnswer(p *PeerState, e Heartbeat) {
 	fit := p.Body.Healthy && p.Body.Able && p.Misses < s.cfg.Fall && !p.Gone
 	p.Up, p.Known, p.Gone, p.Alien, p.Misses, p.refused = true, true, false, false, 0, 0
 	p.Answers++
+	wrote := e.Body.Writes != p.Body.Writes
 	p.Body, p.asked = e.Body, e.Sent
 	if !fit {
 		p.healthyAt = s.now
@@ -56,9 +57,9 @@ func (s *step) foldAnswer(p *PeerState, e Heartbeat) {
 		return
 	}
 	switch {
-	case e.Body.Active && e.Body.Epoch > s.Epoch:
+	case e.Body.Active && (wrote || e.Body.Epoch > s.Epoch):
 		// Somebody has claimed: see for oneself.
-		s.Epoch = e.Body.Epoch
+		s.Epoch = max(s.Epoch, e.Body.Epoch)
 		for i := range s.Targets {
 			s.hint(&s.Targets[i])
 		}

@@ -35,8 +35,8 @@ type Lease struct {
 	// Epoch counts the moves of the service, from 1.
 	Epoch uint64
 
-	// Holder is the name of the node.
-	Holder string
+	// Holder is the name of the node, and Instance that of its machine.
+	Holder, Instance string
 
 	// Nonce is different for every write.
 	Nonce string

@@ -37,7 +37,8 @@ type State struct {
 	// Wake is when the next [Tick] is due, or Never.
 	Wake time.Duration
 
-	Role Role
+	Role     Role
+	activeAt time.Duration // since when it is Active, if it is
 
 	// Epoch is the highest one seen; Provisional that under which followers are
 	// held while the home can't be read, or 0.
@@ -65,7 +66,8 @@ type State struct {
 	offering  offerOut
 	moves     moves
 	order     order
-	nonces    uint64
+	nonces    uint64 // writes that were begun
+	writes    uint64 // writes that are known to be done
 	public    publicPath
 	left      bool // Left was emitted
 }
@@ -124,7 +126,7 @@ type TargetState struct {
 	busySince time.Duration
 	why       Why           // of the write whose outcome is open
 	unsure    bool          // a write has no outcome yet: read first
-	doubt     bool          // an address was read once that contradicts what was known
+	contrary  string        // the token of a reading that contradicts what was known, and was read once
 	nextLook  time.Duration // the regular reading
 	hint      bool          // there is a reason to read at once
 	hintAt    time.Duration // but not before

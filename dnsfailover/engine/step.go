@@ -124,8 +124,10 @@ func (s *step) fold(event Event) {
 	case ForeignDone:
 		s.foldForeign(e)
 	case Offered:
+		if e.Offer != s.offer.Offer {
+			s.tell(Tell{What: Accepted, From: e.Offer.From, To: s.cfg.Node, Epoch: e.Offer.Epoch, Why: e.Offer.Why})
+		}
 		s.offer = offerIn{e.Offer, s.now + OfferTime}
-		s.tell(Tell{What: Accepted, From: e.Offer.From, To: s.cfg.Node, Epoch: e.Offer.Epoch, Why: e.Offer.Why})
 	case Command:
 		s.foldCommand(e)
 	case Reloaded:

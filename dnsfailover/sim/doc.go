@@ -1,0 +1,14 @@
+// Package sim runs whole clusters of failover engines in virtual time, on one
+// thread and from one seed, and looks after every event whether the rules hold.
+//
+// A [Schedule] is drawn from a seed: how many nodes, what they are told, what
+// the targets are, and a list of faults with their times. A run carries it out
+// with the engine in each node and a world around them: heartbeats over links
+// that fail, processes that pause, die and come back, targets behind an API that
+// throttles, loses answers and executes late, probes, operators, and people who
+// edit the record by hand.
+//
+// The world keeps its own books of what happened and of what each node was told,
+// and judges every write by them; it never asks the engine why. A breach is a
+// [Violation]; [Shrink] makes the schedule that led to it small enough to read.
+package sim

@@ -1,0 +1,81 @@
+package sim
+
+import (
+	"github.com/caddy-ec2/caddy-ec2/dnsfailover/engine"
+)
+
+// nonces are those that were written to a target.
+type nonces map[string]bool
+
+// add reports whether a nonce is new.
+func (s *nonces) add(nonce string) bool {
+	if *s == nil {
+		*s = nonces{}
+	}
+	if (*s)[nonce] {
+		return false
+	}
+	(*s)[nonce] = true
+	return true
+}
+
+// landed looks at a write that has reached its target.
+func (w *world) landed(c *call, before *version, outcome engine.Outcome, lost bool) {
+	t, n := c.t, c.n
+	if outcome != engine.Done {
+		if outcome == engine.Conflict {
+			w.cover.Refused++
+			if lost {
+				w.cover.LateRefused++
+			}
+		}
+		w.tracef(n.id, "its %s of %s is refused: %s", opNames[c.op], t.id, outcome)
+		return
+	}
+	now := t.last()
+	w.tracef(n.id, "its %s of %s lands: %s -> %s, epoch %d -> %d", opNames[c.op], t.id, w.holderName(t, before.reading), w.holderName(t, now.reading), before.reading.Lease.Epoch, now.reading.Lease.Epoch)
+	w.cover.Causes[c.cause]++
+	switch {
+	case t.kind == engine.Record && !same(before.reading, c.from):
+		w.fail("I1", "a swap of %s by %s landed on %q, and it had judged %q", t.id, nodeNames[n.id], before.reading.Token, c.from.Token)
+	case t.kind == engine.Record && (!now.reading.Exists || now.reading.Addrs == ""):
+		w.fail("I3", "%s is absent after a write of %s", t.id, nodeNames[n.id])
+	case c.op == opFree && !same(before.reading, c.from):
+		w.fail("I2", "%s removed association %q of %s, and had judged %q", nodeNames[n.id], before.reading.Token, t.id, c.from.Token)
+	case c.op == opSwap && t.kind == engine.Address && before.reading.Exists:
+		w.fail("I2", "%s took %s while %s had it", nodeNames[n.id], t.id, w.holderName(t, before.reading))
+	}
+	if lost {
+		w.cover.Lost++
+		n.lostToken = now.reading.Token
+	}
+	if before.holder < 0 || before.holder == n.id {
+		return
+	}
+	w.cover.Moves++
+	if n.st.Provisional != 0 && t.index > 0 {
+		w.cover.Provisional++
+	}
+	switch c.cause {
+	case engine.ByOffer:
+		w.handedOver(c, before.holder)
+	case engine.DeadSilent:
+		if t.silentAt >= 0 && w.changed <= t.silentAt && w.lossy == 0 && w.slow == [MaxNodes]int8{} && w.now-t.silentAt < w.plan.HoldDown {
+			w.fail("I6", "silence has moved %s again after %s, and nothing has changed", t.id, stamp(w.now-t.silentAt))
+		}
+		t.silentAt = w.now
+	}
+}
+
+// handedOver looks at a move by an offer.
+func (w *world) handedOver(c *call, from int) {
+	w.cover.HandOvers++
+	if c.t.index > 0 || c.why.Why.Code != engine.Preferred || c.why.From != nodeNames[from] {
+		return
+	}
+	n := w.nodes[from]
+	if n.preferredAt >= 0 && n.preferredBoot == n.boot && w.now-n.preferredAt < w.plan.HoldDown {
+		w.fail("R8", "%s has handed %s to a preferred node again after %s", nodeNames[from], c.t.id, stamp(w.now-n.preferredAt))
+	}
+	n.preferredAt, n.preferredBoot = w.now, n.boot
+}

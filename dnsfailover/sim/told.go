@@ -1,0 +1,153 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/caddy-ec2/caddy-ec2/dnsfailover/engine"
+)
+
+// told is what the world knows that a node was told by and of a peer.
+type told struct {
+	any      bool // at least one heartbeat ended since the start
+	last     engine.Reply
+	misses   int           // since the last answer
+	missSent time.Duration // when the first of them was sent, by the world's clock
+	body     engine.Body   // of the last answer
+	heard    bool          // there was an answer
+	answers  [3]time.Duration
+	refused  [engine.Refusals]time.Duration
+	gone     bool // refusals enough came at once, and no answer since
+}
+
+func (t *told) note(w *world, n *node, b *beat) {
+	if t.any && t.last != b.reply {
+		w.tracef(n.id, "heartbeat of %s: %s", nodeNames[b.to], replyNames[b.reply])
+	}
+	t.any, t.last = true, b.reply
+	w.cover.Replies[b.reply]++
+	switch b.reply {
+	case engine.Answered:
+		if t.heard && (t.body.Active != b.body.Active || t.body.Healthy != b.body.Healthy || t.body.Able != b.body.Able) {
+			w.tracef(n.id, "hears that %s is active %t, healthy %t, able %t", nodeNames[b.to], b.body.Active, b.body.Healthy, b.body.Able)
+		}
+		t.misses, t.gone, t.refused = 0, false, [engine.Refusals]time.Duration{}
+		t.body, t.heard = b.body, true
+		t.answers[2], t.answers[1], t.answers[0] = t.answers[1], t.answers[0], w.now
+	case engine.Mismatched:
+		t.misses, t.gone, t.refused = 0, false, [engine.Refusals]time.Duration{}
+	case engine.Silent, engine.Refused:
+		if t.misses == 0 {
+			t.missSent = b.at
+		}
+		t.misses++
+		if b.reply == engine.Refused {
+			copy(t.refused[1:], t.refused[:])
+			t.refused[0] = w.now
+			first := t.refused[engine.Refusals-1]
+			t.gone = t.gone || first > 0 && w.now-first <= engine.RefusalWindow
+		}
+	}
+}
+
+// answering reports whether the last heartbeat was answered.
+func (t *told) answering() bool { return t.any && t.last == engine.Answered }
+
+// answersSince reports whether count answers came since a time.
+func (t *told) answersSince(at time.Duration, count int) bool {
+	return count <= len(t.answers) && t.heard && t.answers[count-1] > at
+}
+
+var replyNames = [...]string{"answered", "silent", "refused", "another secret"}
+
+// given is the last reading of a target that a node was given.
+type given struct {
+	known   bool
+	reading engine.Reading
+	claim   int // of the version, -1 if it is unknown
+	holder  int
+	before  int // the last other node that it was given as the holder
+
+	stranger   string // the token of what is none of ours and was asked about
+	strangerOK bool
+	failing    time.Duration // since when it does not work
+}
+
+func (g *given) note(t *target, r engine.Reading) {
+	holder := t.holder(r)
+	if !g.known {
+		g.before = nobody
+	} else if g.holder != holder && g.holder != nobody {
+		g.before = g.holder
+	}
+	g.known, g.reading, g.holder, g.claim = true, r, holder, -1
+	if v := t.version(r.Token); v != nil {
+		g.claim = v.claim
+	}
+}
+
+func (g *given) strange(w *world, token string, ok bool) {
+	if g.stranger != token || ok || g.strangerOK {
+		g.failing = w.now
+	}
+	g.stranger, g.strangerOK = token, ok
+}
+
+// probes are the results of a node's witness and control probes.
+type probes struct {
+	asks int
+
+	claim   int           // the claim that the witness was last asked about
+	armed   bool          // it has passed since that claim
+	known   bool          // there is a result about that claim
+	ok      bool          // the last one
+	started time.Duration // of that, by the world's clock
+
+	controlArmed, controlKnown, controlOK bool
+}
+
+func (p *probes) witnessed(v *version, ok bool, started time.Duration) {
+	if v == nil {
+		return
+	}
+	if !p.known || p.claim != v.claim {
+		p.claim, p.armed = v.claim, false
+	}
+	p.known, p.ok, p.started = true, ok, started
+	p.armed = p.armed || ok && started >= v.claimAt
+}
+
+func (p *probes) controlled(ok bool) {
+	p.controlKnown, p.controlOK = true, ok
+	p.controlArmed = p.controlArmed || ok
+}
+
+// offered is the last offer that a node got.
+type offered struct {
+	engine.Offer
+	on bool
+	at time.Duration // by its own clock
+}
+
+// ordered is the last takeover that an operator asked of a node.
+type ordered struct {
+	on bool
+	at time.Duration
+}
+
+// looks are the last readings of a target by a node.
+type looks struct{ at [3]time.Duration }
+
+func (l *looks) note(w *world, n *node, t *target) {
+	l.at[2], l.at[1], l.at[0] = l.at[1], l.at[0], w.now
+	w.cover.Reads++
+	if !w.quiet || !w.able(n.id) {
+		return
+	}
+	most := 1
+	if t.last().holder == n.id {
+		most = 2
+	}
+	if l.at[most] >= w.quietFrom && l.at[most] > 0 && w.now-l.at[most] < time.Minute {
+		w.fail("I4", "%s reads %s again after %s, though nothing is wrong", nodeNames[n.id], t.id, stamp(w.now-l.at[1]))
+	}
+}
