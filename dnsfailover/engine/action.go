@@ -50,7 +50,7 @@ type SendOffer struct {
 // Offer is the word of a holder that a peer may take the service now.
 type Offer struct {
 	From  string // the name of the holder
-	Claim string // that on the home, as both can read it there
+	Claim string // that on the home, as both can read it there; empty for any of this holder's
 	Epoch uint64
 	Why   Why
 }

@@ -191,7 +191,7 @@ func (s *step) causePeer(name string, i int) (Cause, Why) {
 	if p != nil && p.Up {
 		switch {
 		case s.offers(name) && p.Body.Hash == s.cfg.Hash:
-			if i == 0 && s.offer.Claim != s.home().claim {
+			if i == 0 && s.offer.Claim != "" && s.offer.Claim != s.home().claim {
 				s.hint(s.home())
 				break
 			}

@@ -12,6 +12,11 @@ func (s *step) follow(i int) {
 		t.verdict = verdict{}
 		return
 	}
+	if h := s.home(); cause != Absent && s.Role == Active && h.ReadAt < t.claimSeen && !s.stuck() {
+		// It has moved since the home was read: perhaps so has the home.
+		s.hint(h)
+		return
+	}
 	if cause == Absent {
 		if why = (Why{Code: FollowsHome}); t.ReadAt < s.activeAt && s.Role == Active {
 			s.hint(t) // it was not there a while ago

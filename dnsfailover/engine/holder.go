@@ -47,8 +47,10 @@ func (st *State) holder(cfg *Settings, i int) held {
 			}
 		}
 		// Its holder may be one that has not been heard since this node started.
-		if l := &st.Targets[0].Reading.Lease; i > 0 && l.Holder != "" && l.Instance == r.Instance {
-			return held{peer, l.Holder}
+		for _, l := range []*Lease{&st.Targets[0].Reading.Lease, &st.former} {
+			if l.Holder != "" && l.Holder != cfg.Node && l.Instance == r.Instance {
+				return held{peer, l.Holder}
+			}
 		}
 		return held{who: stranger}
 	case r.Lease.Holder == "":
@@ -106,6 +108,9 @@ func (s *step) learn(i int, r Reading, sent time.Duration) {
 		t.freed = t.busy == freeing
 	}
 	first := !t.Known
+	if l := t.Reading.Lease; i == 0 && l.Holder != r.Lease.Holder {
+		s.former = l
+	}
 	t.Reading, t.Known, t.ReadAt = r, true, sent
 	t.Failing, t.unsure, t.contrary = false, false, ""
 	defer func() { t.why = Why{} }()
@@ -165,18 +170,24 @@ func (s *step) moved(i int, from, to held) {
 	}
 }
 
-// witnesses reports whether the witness is about a node. Where the home points
-// at an Elastic IP, it asks whoever has that one: this very node, perhaps.
-func (s *step) witnesses(h string) bool {
-	if !s.cfg.Targets[0].Shared {
-		return true
-	}
-	for i := 1; i < len(s.Targets); i++ {
-		if s.cfg.Targets[i].Kind == Address && s.Targets[i].Known && s.holder(s.cfg, i).name == h {
-			return true
+// witnesses says how far the witness is about a node. Where the home points at
+// an Elastic IP, it asks whoever has that one: this very node or another, and
+// then its word is none about the holder of the home; or somebody unknown, and
+// then it may speak for the holder, but not against it.
+func (s *step) witnesses(h string) (speaks, sure bool) {
+	for i := 1; i < len(s.Targets) && s.cfg.Targets[0].Shared; i++ {
+		if s.cfg.Targets[i].Kind != Address {
+			continue
+		}
+		switch f := s.holder(s.cfg, i); {
+		case f.who == peer && f.name == h:
+		case f.mine() || f.who == peer:
+			return false, false
+		default:
+			return true, false
 		}
 	}
-	return false
+	return true, true
 }
 
 // dead judges the holder of a target (R4).
@@ -198,8 +209,8 @@ func (s *step) dead(h string, i int) (Cause, Why) {
 		gone = gone && p.Gone
 		misses, first = min(misses, p.Misses), min(first, p.FirstMiss)
 	}
-	armed := s.Witness.Armed && s.witnesses(h)
-	if armed {
+	speaks, sure := s.witnesses(h)
+	if s.Witness.Armed && speaks {
 		switch {
 		case misses == 0 || !s.Witness.Ended || s.Witness.Started < first:
 			return NoCause, Why{WitnessPending, h}
@@ -211,7 +222,7 @@ func (s *step) dead(h string, i int) (Cause, Why) {
 		return DeadGone, Why{HolderGone, h}
 	}
 	need := s.cfg.Fall
-	if !armed {
+	if !s.Witness.Armed || !sure {
 		need *= 2
 	}
 	if misses < need {

@@ -67,7 +67,14 @@ func (s *step) makeOffers() {
 	if to == nil {
 		return
 	}
-	if h := s.home(); h.unsure || h.busy == swapping || h.busy == freeing || !s.due(o.nextAt) {
+	h := s.home()
+	claim := h.claim
+	if h.unsure && h.Denied {
+		claim = "" // it can't know what it has
+	} else if h.unsure || h.busy == swapping || h.busy == freeing {
+		return
+	}
+	if !s.due(o.nextAt) {
 		return
 	}
 	o.tries++
@@ -76,9 +83,9 @@ func (s *step) makeOffers() {
 		o.to = to.ID
 		s.tell(Tell{What: Offering, Target: s.home().ID, From: s.cfg.Node, To: to.Body.Name, Epoch: s.Epoch, Why: why, Order: s.order.reason})
 	}
-	s.do(SendOffer{Peer: to.ID, Offer: Offer{From: s.cfg.Node, Claim: s.home().claim, Epoch: s.Epoch, Why: why}})
-	s.home().hintAt = s.now + time.Second
-	s.hint(s.home())
+	s.do(SendOffer{Peer: to.ID, Offer: Offer{From: s.cfg.Node, Claim: claim, Epoch: s.Epoch, Why: why}})
+	h.hintAt = max(h.hintAt, s.now+time.Second)
+	s.hint(h)
 }
 
 // whyOffer says why this node should not hold the service, if so.

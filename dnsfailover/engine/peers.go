@@ -53,13 +53,13 @@ func (s *step) foldAnswer(p *PeerState, e Heartbeat) {
 	if !fit {
 		p.healthyAt = s.now
 	}
-	if len(s.Targets) == 0 || !e.Body.Active && !e.Body.Missing {
-		return
-	}
 	switch {
-	case e.Body.Active && (wrote || e.Body.Epoch > s.Epoch):
+	case len(s.Targets) == 0:
+	case wrote, e.Body.Active && e.Body.Epoch > s.Epoch:
 		// Somebody has claimed: see for oneself.
-		s.Epoch = max(s.Epoch, e.Body.Epoch)
+		if e.Body.Active {
+			s.Epoch = max(s.Epoch, e.Body.Epoch)
+		}
 		for i := range s.Targets {
 			s.hint(&s.Targets[i])
 		}

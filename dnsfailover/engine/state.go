@@ -66,6 +66,7 @@ type State struct {
 	offering  offerOut
 	moves     moves
 	order     order
+	former    Lease  // of the home, of the holder before
 	nonces    uint64 // writes that were begun
 	writes    uint64 // writes that are known to be done
 	public    publicPath

@@ -54,22 +54,19 @@ func (w *world) apply(f *Fault, id, peer int) func() {
 		return w.breakAPI(f, id)
 	case f.Kind >= CutLink && f.Kind <= NoEgress:
 		return w.breakNetwork(f, id, peer)
+	case f.Kind == FreezeWrite:
+		return w.freezeWriters(f.For)
 	}
 	n := w.nodes[id]
 	d := &w.denied[f.Target][id]
 	switch f.Kind {
 	case Kill:
 		n.die("is killed")
-		if w.plan.Regime == CleanKill {
-			w.ranked = w.bestRanked()
-		}
+		w.expect(id)
 		return n.start
 	case HostDown:
 		n.hostUp = false
 		n.die("goes down with its host")
-		if w.plan.Regime == CleanKill {
-			w.ranked = w.bestRanked()
-		}
 		return func() {
 			n.hostUp = true
 			w.after(w.between(500*time.Millisecond, 2*time.Second), n.start)
@@ -78,9 +75,6 @@ func (w *world) apply(f *Fault, id, peer int) func() {
 		vm := f.Kind == FreezeVM
 		n.freeze(vm)
 		return func() { n.thaw(vm) }
-	case FreezeWrite:
-		n.freezeNext = f.For
-		return func() { n.freezeNext = 0 }
 	case Exit:
 		return n.exit()
 	case Sick:
@@ -278,6 +272,34 @@ func (w *world) edit(f *Fault, peer int) func() {
 	return func() {
 		if t.now().Token == token {
 			t.put(t.empty(), false)
+		}
+	}
+}
+
+// freezeWriters freezes each node for a while just before it sends a write, once.
+func (w *world) freezeWriters(d time.Duration) func() {
+	for _, n := range w.nodes {
+		n.freezeNext = d
+	}
+	return func() {
+		for _, n := range w.nodes {
+			n.freezeNext = 0
+		}
+	}
+}
+
+// expect notes what the clean kill of a holder should lead to.
+func (w *world) expect(killed int) {
+	if w.plan.Regime != CleanKill {
+		return
+	}
+	w.ranked, w.expected = w.bestRanked(), 0
+	for _, t := range w.targets {
+		if t.last().holder == killed {
+			w.expected++
+			if t.kind == engine.Address {
+				w.expected++ // it is freed first
+			}
 		}
 	}
 }

@@ -124,6 +124,8 @@ func drawFault(r *rand.Rand, s *Schedule, k FaultKind, at time.Duration) Fault {
 		if r.IntN(3) != 0 {
 			f.Node = Everyone
 		}
+	case FreezeWrite:
+		f.Node = Everyone
 	case NoPublic:
 		f.For += 70 * time.Second // two probes must fail before anybody is sure
 		if r.IntN(3) == 0 {
@@ -147,6 +149,12 @@ func (s *Schedule) end() time.Duration {
 	var end time.Duration
 	for _, f := range s.Faults {
 		end = max(end, f.At+f.For)
+		if f.Kind == FreezeWrite {
+			end = max(end, f.At+2*f.For) // the write may come last thing
+		}
+	}
+	if end > 0 {
+		end += 2 * time.Second // hosts that come back start their process later
 	}
 	return end
 }

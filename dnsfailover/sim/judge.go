@@ -116,8 +116,12 @@ func (w *world) judgeFollower(n *node, t *target, from engine.Reading, holder in
 		return
 	}
 	td := &n.told[holder]
-	if td.answering() && td.body.Active && td.body.Healthy && td.body.Epoch > n.given[0].reading.Lease.Epoch {
-		w.fail("R2", "%s takes %s back from %s, which answers, is healthy and has epoch %d", nodeNames[n.id], t.id, nodeNames[holder], td.body.Epoch)
+	epoch := from.Lease.Epoch
+	if td.heard && td.body.Active {
+		epoch = max(epoch, td.body.Epoch)
+	}
+	if td.answering() && td.body.Healthy && epoch > n.given[0].reading.Lease.Epoch {
+		w.fail("R2", "%s takes %s back from %s, which answers, is healthy and has epoch %d", nodeNames[n.id], t.id, nodeNames[holder], epoch)
 	}
 }
 
@@ -192,12 +196,12 @@ func (w *world) judgeSilence(n *node, t *target, from engine.Reading, holder int
 	name, other := nodeNames[n.id], nodeNames[holder]
 	td, p, g := &n.told[holder], &n.probes, &n.given[t.index]
 	least := 2 * n.cfg.Fall
-	if w.witnessed(n, holder) {
+	if home := &n.given[0]; p.armed && home.known && p.claim == home.claim {
 		least = n.cfg.Fall
-		if p.ok && p.started >= td.missSent {
-			w.fail("R4", "%s says that %s is silent, and the armed witness passes", name, other)
-			return
-		}
+	}
+	if w.witnessed(n, holder) && p.ok && p.started >= td.missSent {
+		w.fail("R4", "%s says that %s is silent, and the armed witness passes", name, other)
+		return
 	}
 	v := t.version(from.Token)
 	switch {

@@ -49,13 +49,13 @@ func (w *world) landed(c *call, before *version, outcome engine.Outcome, lost bo
 		w.cover.Lost++
 		n.lostToken = now.reading.Token
 	}
+	if c.op == opSwap && t.index > 0 && n.given[0].holder != n.id {
+		w.cover.Provisional++
+	}
 	if before.holder < 0 || before.holder == n.id {
 		return
 	}
 	w.cover.Moves++
-	if n.st.Provisional != 0 && t.index > 0 {
-		w.cover.Provisional++
-	}
 	switch c.cause {
 	case engine.ByOffer:
 		w.handedOver(c, before.holder)

@@ -141,6 +141,7 @@ func (n *node) reload() {
 	if n.up {
 		n.inProcess(0, func() {
 			n.configure()
+			n.deniedA = never // the new configuration may have other credentials
 			n.deliver(engine.Reloaded{})
 		})
 	}

@@ -106,18 +106,19 @@ const (
 	Calls                    // mostly the APIs
 	Operators                // mostly people: commands, configuration, edits
 	Checks                   // mostly self-checks and public paths
+	HomeLost                 // the API of the home is down, and then the holder dies
 	Everything               // all of it
 	numRegimes
 )
 
-var regimeNames = [numRegimes]string{"calm", "clean kill", "single fault", "partitions", "nodes", "calls", "operators", "checks", "everything"}
+var regimeNames = [numRegimes]string{"calm", "clean kill", "single fault", "partitions", "nodes", "calls", "operators", "checks", "home lost", "everything"}
 
 func (r Regime) String() string { return regimeNames[r] }
 
 func drawRegime(r *rand.Rand) Regime {
 	for {
-		weights := [numRegimes]int{Calm: 4, CleanKill: 8, Single: 24, Partitions: 14, Nodes: 10, Calls: 14, Operators: 10, Checks: 8, Everything: 20}
-		n := r.IntN(112)
+		weights := [numRegimes]int{Calm: 4, CleanKill: 8, Single: 24, Partitions: 14, Nodes: 10, Calls: 14, Operators: 10, Checks: 8, HomeLost: 5, Everything: 20}
+		n := r.IntN(117)
 		for regime, w := range weights {
 			if n < w {
 				return Regime(regime)
@@ -148,6 +149,12 @@ func (g Regime) fill(r *rand.Rand, s *Schedule) {
 		k := FaultKind(r.IntN(int(numFaults)))
 		s.Faults = []Fault{drawFault(r, s, k, first+between(r, 0, 10*time.Second))}
 		return
+	case HomeLost:
+		s.Shape = [...]Shape{SharedAddress, RecordAddress}[r.IntN(2)]
+		dies := drawFault(r, s, [...]FaultKind{Kill, HostDown, Freeze, Isolate, Exit}[r.IntN(5)], first+between(r, 2*time.Second, 6*time.Second))
+		dies.Node = Holder
+		s.Faults = []Fault{{At: first, For: between(r, 20*time.Second, 60*time.Second), Kind: Outage, Node: Everyone}, dies}
+		return
 	}
 	if r.IntN(3) == 0 {
 		s.Failback = between(r, 5*time.Second, 20*time.Second)
@@ -161,7 +168,13 @@ func (g Regime) fill(r *rand.Rand, s *Schedule) {
 		if g == Everything || r.IntN(6) == 0 {
 			kinds = allFaults[:]
 		}
-		s.Faults = append(s.Faults, drawFault(r, s, kinds[r.IntN(len(kinds))], at))
+		f := drawFault(r, s, kinds[r.IntN(len(kinds))], at)
+		s.Faults = append(s.Faults, f)
+		if f.Kind == FreezeWrite || f.Kind >= Throttle && f.Kind <= SlowSend && r.IntN(2) == 0 {
+			// A broken API shows only if somebody has to write.
+			cause := drawFault(r, s, [...]FaultKind{Kill, Exit, Sick, OrderTakeover, EditDelete}[r.IntN(5)], at+between(r, 0, f.For))
+			s.Faults = append(s.Faults, cause)
+		}
 		if r.IntN(3) != 0 {
 			at += between(r, 0, 12*time.Second)
 		}

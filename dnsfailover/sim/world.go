@@ -81,6 +81,7 @@ type world struct {
 	mutations int   // calls that write, since the last fault
 	writers   uint8 // nodes that made them, as bits
 	ranked    int   // who should take over after a clean kill, or -1
+	expected  int   // and the writes that it needs for it
 }
 
 const never = time.Duration(-1)

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"os"
+	"strings"
 	"testing"
 )
 
@@ -11,12 +12,13 @@ func TestZZ(t *testing.T) {
 		t.Skip()
 	}
 	n := 0
-	for i := uint64(1); i < 3000 && n < 40; i++ {
+	for i := uint64(1); i < 3000 && n < 2; i++ {
 		s := Plan(i)
-		r := Run(s, real)
-		if r.Violation != nil && r.Violation.Name == want {
-			n++
-			t.Logf("%d %s %s: %s", i, s.Regime, s.Shape, r.Violation)
+		if s.Regime != HomeLost || s.Faults[1].Kind != Kill || s.Faults[1].For != 0 {
+			continue
 		}
+		n++
+		r := Run(s, Options{Step: real.Step, Trace: true})
+		t.Log(strings.Join(r.Trace, "\n"))
 	}
 }
