@@ -45,19 +45,41 @@ func (s *step) judge() {
 	}
 }
 
-// superseded reports whether a peer, not known to be dead, holds the service
-// under a higher epoch than this node's lease (R2).
+// superseded reports whether the lease that names this node may be an old one
+// (R2): a peer, not known to be dead, holds the service under a higher epoch, or
+// a higher one was heard of and the home has not been read since.
 func (s *step) superseded() bool {
-	if s.cfg.Targets[0].Kind != Record {
-		return false // an address has no epoch: its association is the truth
-	}
+	return s.cfg.Targets[0].Kind == Record && // an address has no epoch: its association is the truth
+		(s.rival() || s.Epoch > s.home().Reading.Lease.Epoch && s.home().ReadAt < s.epochAt)
+}
+
+// rival reports whether a peer, not known to be dead, says that it holds the
+// service under a higher epoch than that of the home, and does not offer it.
+func (s *step) rival() bool {
 	for i := range s.Peers {
 		p := &s.Peers[i]
-		if p.Body.Active && p.Body.Epoch > s.home().Reading.Lease.Epoch && !p.Gone && p.Misses < 2*s.cfg.Fall {
+		if p.Body.Active && p.Body.Epoch > s.home().Reading.Lease.Epoch && !p.Gone && p.Misses < 2*s.cfg.Fall && !s.offers(p.Body.Name) {
 			return true
 		}
 	}
 	return false
+}
+
+// defers reports whether a peer that answers, and has a target, says that it does
+// not hold the service: because it knows of this node's claim, or because it
+// can't even read what it has. Its word has to be younger than its claim.
+func (s *step) defers(p *PeerState, i int) bool {
+	if p.Body.Active || p.asked < s.Targets[i].claimSeen {
+		return false
+	}
+	if s.Role != Active || i == 0 && s.Provisional == 0 {
+		return !p.Body.Able
+	}
+	own := max(s.home().Reading.Lease.Epoch, s.Provisional)
+	if s.cfg.Targets[0].Kind == Address || s.home().ReadAt >= s.epochAt {
+		own = s.Epoch // whatever was higher came to nothing
+	}
+	return p.Body.Epoch <= own
 }
 
 // judgeProvisional decides whether followers are held under a provisional epoch
@@ -83,6 +105,9 @@ func (s *step) judgeProvisional(home held) {
 	}
 	lease := &s.home().Reading.Lease
 	p := s.activePeer()
+	if p == nil {
+		s.Provisional = s.Epoch // whoever had a higher one has not got anything
+	}
 	switch {
 	case home.who == me && lease.Epoch >= s.Provisional: // the home has been claimed
 	case home.who == peer && lease.Epoch >= s.Provisional,
@@ -133,7 +158,7 @@ func (s *step) claimHome() {
 func (s *step) cause(i int) (Cause, Why) {
 	t := &s.Targets[i]
 	h := s.holder(s.cfg, i)
-	if s.forced(t, h) {
+	if s.forced(i, h) {
 		return Forced, Why{Code: OperatorSays}
 	}
 	switch h.who {
@@ -196,9 +221,7 @@ func (s *step) causePeer(name string, i int) (Cause, Why) {
 				break
 			}
 			return ByOffer, Why{HolderOffers, name}
-		case p.Body.Active:
-		case s.Role == Active && (i > 0 || s.Provisional != 0), !p.Body.Able:
-			// It knows of this node's claim, or can't even read what it has.
+		case s.defers(p, i):
 			return Deferred, Why{HolderDefers, name}
 		}
 	}

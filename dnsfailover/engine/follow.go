@@ -39,7 +39,7 @@ func (s *step) mayFollow(i int) bool {
 		return s.activePeer() == nil
 	}
 	if s.holder(s.cfg, 0).who == me {
-		return !s.superseded() && s.resumed
+		return !s.rival() && s.resumed
 	}
 	cause, _ := s.cause(0)
 	if cause == NoCause && s.holder(s.cfg, 0).who == nobody && s.activePeer() == nil {

@@ -104,7 +104,10 @@ func (s *step) foldWrite(id string, o Outcome, r Reading) {
 	}
 	t := &s.Targets[i]
 	if t.busy != swapping && t.busy != freeing {
-		t.unsure, t.hintAt = t.unsure || o == Done, s.now // it was given up, and has landed
+		// It was given up, and has ended after all.
+		if t.unsure, t.hintAt = t.unsure || o == Done, s.now; o == Denied {
+			s.deny(t, true)
+		}
 		return
 	}
 	if o == Done {

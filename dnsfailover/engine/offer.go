@@ -14,9 +14,6 @@ func (s *step) foldCommand(e Command) {
 		s.order = order{true, e.What, s.now, s.now + takeoverTime, e.Reason}
 		for i := range s.Targets {
 			t := &s.Targets[i]
-			if e.What == Takeover {
-				t.Denied = false
-			}
 			t.hintAt = s.now
 			s.hint(t)
 		}
@@ -31,8 +28,9 @@ func (s *step) foldCommand(e Command) {
 
 // forced reports whether an operator wants this node to have a target now. That
 // is decided on a reading that is younger than the order.
-func (s *step) forced(t *TargetState, h held) bool {
-	if !s.order.on || s.order.what != Takeover {
+func (s *step) forced(i int, h held) bool {
+	t := &s.Targets[i]
+	if !s.order.on || s.order.what != Takeover || i > 0 && s.home().Denied {
 		return false
 	}
 	if !s.due(s.order.until) {

@@ -53,13 +53,14 @@ func (s *step) foldAnswer(p *PeerState, e Heartbeat) {
 	if !fit {
 		p.healthyAt = s.now
 	}
+	rose := e.Body.Epoch > s.Epoch
+	if rose {
+		s.Epoch, s.epochAt = e.Body.Epoch, s.now
+	}
 	switch {
 	case len(s.Targets) == 0:
-	case wrote, e.Body.Active && e.Body.Epoch > s.Epoch:
+	case wrote, rose:
 		// Somebody has claimed: see for oneself.
-		if e.Body.Active {
-			s.Epoch = max(s.Epoch, e.Body.Epoch)
-		}
 		for i := range s.Targets {
 			s.hint(&s.Targets[i])
 		}

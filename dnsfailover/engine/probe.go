@@ -30,7 +30,7 @@ func (s *step) probe() {
 	if s.ask(&s.Control, suspect, first, s.public.told) {
 		s.do(AskControl{})
 	}
-	if h.who == peer && s.Role != Active && s.ask(&s.Witness, suspect, first, false) {
+	if h.who == peer && s.ask(&s.Witness, suspect, first, false) {
 		s.do(AskWitness{Reading: s.home().Reading})
 	}
 	for i := range s.Targets {

@@ -43,6 +43,7 @@ type State struct {
 	// Epoch is the highest one seen; Provisional that under which followers are
 	// held while the home can't be read, or 0.
 	Epoch, Provisional uint64
+	epochAt            time.Duration // when a peer told of Epoch
 
 	Health  HealthState
 	Paused  bool

@@ -148,16 +148,17 @@ func (w *world) handsOff(t *target) bool {
 	case h >= 0 && !t.plain(r) && r.Lease.Holder != "":
 		ours = false // edited to the addresses of a node that did not write it
 	case h >= 0 && r.Lease.Holder == "" && !w.nodes[h].up:
-		ours = w.heardOf(h)
+		ours = w.heardOf(h, t)
 	}
 	return !ours && (!w.plan.Foreign || w.worksAt(h))
 }
 
-// heardOf reports whether a living process has ever been answered by a node, and
-// so knows its instance and addresses.
-func (w *world) heardOf(id int) bool {
-	for _, n := range w.nodes {
-		if n.up && n.told[id].heard {
+// heardOf reports whether a healthy process that could take a target has ever been
+// answered by a node, and so knows its instance and addresses. A follower is for
+// the holder of the home alone.
+func (w *world) heardOf(id int, t *target) bool {
+	for i, n := range w.nodes {
+		if n.up && n.well() && n.told[id].heard && (t.index == 0 || w.targets[0].last().holder == i) {
 			return true
 		}
 	}

@@ -120,12 +120,14 @@ func drawFault(r *rand.Rand, s *Schedule, k FaultKind, at time.Duration) Fault {
 		f.For = 0
 	}
 	switch k {
-	case Throttle, Outage, LoseReply, LateCall, StaleRead:
+	case Throttle, Outage, LoseReply, LateCall, StaleRead, SlowSend:
 		if r.IntN(3) != 0 {
 			f.Node = Everyone
 		}
 	case FreezeWrite:
 		f.Node = Everyone
+	case DenyWrite:
+		f.Node = r.IntN(s.Nodes) // the holder does not write, and would not know
 	case NoPublic:
 		f.For += 70 * time.Second // two probes must fail before anybody is sure
 		if r.IntN(3) == 0 {

@@ -17,11 +17,11 @@ func (w *world) judge(n *node, t *target, from engine.Reading, cause engine.Caus
 	w.writers |= 1 << n.id
 	g, home := &n.given[t.index], &n.given[0]
 	name := nodeNames[n.id]
-	if w.quiet {
+	if w.quiet && w.able(n.id) { // one that is denied something tries again, now and then
 		w.fail(w.quietName(), "%s wants to %s %s (%s), though nothing is wrong", name, opNames[o], t.id, causeName(cause))
 		return
 	}
-	if !g.known || !same(g.reading, from) {
+	if !g.known || !same(g.reading, from) && !same(g.newest, from) {
 		w.fail("R1", "%s writes %s from %q, and was last told %q", name, t.id, from.Token, g.reading.Token)
 		return
 	}
@@ -36,7 +36,7 @@ func (w *world) judge(n *node, t *target, from engine.Reading, cause engine.Caus
 	own := home.known && home.holder == n.id
 	if v := w.targets[0].version(home.reading.Token); own && cause != engine.Forced && (v == nil || v.boot != n.boot) {
 		for p := range w.plan.Nodes {
-			if p != n.id && !n.told[p].any {
+			if td := &n.told[p]; p != n.id && !td.heard && !td.gone && td.last != engine.Mismatched && td.misses < n.cfg.Fall {
 				w.fail("R2", "%s writes %s, which names it, before it has heard or timed out on %s", name, t.id, nodeNames[p])
 				return
 			}
@@ -110,13 +110,16 @@ func (w *world) judgeStranger(n *node, t *target, from engine.Reading, cause eng
 }
 
 // judgeFollower: the holder of the home takes the other targets, but not from a
-// healthy node that took them under a higher epoch.
+// healthy node that took them under a higher epoch, unless that one offers them.
 func (w *world) judgeFollower(n *node, t *target, from engine.Reading, holder int) {
-	if holder < 0 {
+	if holder < 0 || n.offer.on && n.offer.From == nodeNames[holder] && n.clock()-n.offer.at <= engine.OfferTime {
 		return
 	}
 	td := &n.told[holder]
-	epoch := from.Lease.Epoch
+	var epoch uint64
+	if v := t.version(from.Token); v != nil && !td.answersSince(v.claimAt, 1) {
+		epoch = from.Lease.Epoch // it has not said since whether it is active
+	}
 	if td.heard && td.body.Active {
 		epoch = max(epoch, td.body.Epoch)
 	}
@@ -172,6 +175,8 @@ func (w *world) judgeClaim(n *node, t *target, from engine.Reading, cause engine
 	case engine.Deferred:
 		if !td.answering() || td.body.Active {
 			w.fail("R4", "%s says that %s defers, which does not", name, nodeNames[holder])
+		} else if v := t.version(from.Token); v != nil && !td.answersSince(v.claimAt, 1) {
+			w.fail("R4", "%s says that %s defers, by a word from before its claim", name, nodeNames[holder])
 		}
 	default:
 		w.fail("R4", "%s takes %s from %s with cause %q", name, t.id, nodeNames[holder], causeName(cause))
@@ -209,7 +214,7 @@ func (w *world) judgeSilence(n *node, t *target, from engine.Reading, holder int
 		w.fail("R4", "%s says that %s is silent after %d of %d misses", name, other, td.misses, least)
 	case p.controlArmed && !p.controlOK:
 		w.fail("R4", "%s says that %s is silent, and its own armed control probe fails", name, other)
-	case v != nil && v.claimAt >= 0 && v.claimer && w.now < v.claimAt+engine.Settle:
+	case v != nil && v.claimAt >= 0 && v.claimer && w.now < v.claimAt+engine.Settle && (t.index == 0 || t.kind == engine.Address):
 		w.fail("R9", "%s says that %s is silent %s after its claim", name, other, stamp(w.now-v.claimAt))
 	case v != nil && v.claimAt >= 0 && v.claimer && w.now < v.claimAt+n.cfg.HoldDown && n.began < v.claimAt &&
 		g.before != nobody && g.before != holder && !td.answersSince(v.claimAt, n.cfg.Rise) && !(td.answersSince(v.claimAt, 1) && !td.body.Healthy):

@@ -24,7 +24,7 @@ type edit struct{ file, old, new string }
 
 var mutants = []mutant{
 	{"a verdict outlives its reading", "R1 I1", []edit{
-		{"engine/claim.go", "\tif s.forced(t, h) {", "\tif h.who == peer && t.verdict.on && s.peer(h.name) != nil {\n\t\treturn DeadSilent, Why{HolderSilent, h.name}\n\t}\n\tif s.forced(t, h) {"},
+		{"engine/claim.go", "\tif s.forced(i, h) {", "\tif h.who == peer && t.verdict.on && s.peer(h.name) != nil {\n\t\treturn DeadSilent, Why{HolderSilent, h.name}\n\t}\n\tif s.forced(i, h) {"},
 		{"engine/holder.go", "\t\tt.verdict, t.freed = verdict{}, false", "\t\tt.freed = false"},
 		{"engine/look.go", "\tt.failures++\n\tt.verdict = verdict{}", "\tt.failures++"},
 	}},

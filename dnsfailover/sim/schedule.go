@@ -170,9 +170,9 @@ func (g Regime) fill(r *rand.Rand, s *Schedule) {
 		}
 		f := drawFault(r, s, kinds[r.IntN(len(kinds))], at)
 		s.Faults = append(s.Faults, f)
-		if f.Kind == FreezeWrite || f.Kind >= Throttle && f.Kind <= SlowSend && r.IntN(2) == 0 {
+		if f.Kind == FreezeWrite || f.Kind >= Throttle && f.Kind <= DenyWrite && r.IntN(2) == 0 {
 			// A broken API shows only if somebody has to write.
-			cause := drawFault(r, s, [...]FaultKind{Kill, Exit, Sick, OrderTakeover, EditDelete}[r.IntN(5)], at+between(r, 0, f.For))
+			cause := drawFault(r, s, [...]FaultKind{Kill, Exit, Sick, OrderTakeover, EditDelete}[r.IntN(5)], at+between(r, 0, max(f.For, 4*time.Second)))
 			s.Faults = append(s.Faults, cause)
 		}
 		if r.IntN(3) != 0 {

@@ -21,8 +21,8 @@ var (
 	seed      = flag.Uint64("seed", 1, "seed of the first one")
 )
 
-// real is a run of the engine, with a record in the core of the fake Route 53.
-var real = Options{Step: engine.Step, Backend: newCoreRecord}
+// asShipped runs the engine, with a record in the core of the fake Route 53.
+var asShipped = Options{Step: engine.Step, Backend: newCoreRecord}
 
 // tally is what many schedules came to.
 type tally struct {
@@ -70,14 +70,14 @@ func (t *tally) add(seed uint64, r *Result) {
 // enough.
 func TestSimulation(t *testing.T) {
 	began := time.Now()
-	all := sweep(*seed, *schedules, real)
+	all := sweep(*seed, *schedules, asShipped)
 	took := time.Since(began)
 	var table bytes.Buffer
 	all.cover.Print(&table)
 	t.Logf("%.0f schedules/s, %d steps in each\n%s", float64(*schedules)/took.Seconds(), all.steps/max(*schedules, 1), &table)
 	for _, name := range slices.Sorted(maps.Keys(all.first)) {
 		s := all.first[name]
-		r := Run(Shrink(Plan(s), real, name), Options{Step: real.Step, Backend: real.Backend, Trace: true})
+		r := Run(Shrink(Plan(s), asShipped, name), Options{Step: asShipped.Step, Backend: asShipped.Backend, Trace: true})
 		t.Errorf("%s was broken in %d schedules, first by seed %d. As small as it gets:\n%s\nall of it: go test ./dnsfailover/sim -run Replay -v -seed %d",
 			name, all.times[name], s, strings.Join(r.Trace, "\n"), s)
 	}
@@ -96,7 +96,7 @@ func TestReplay(t *testing.T) {
 	if !set {
 		t.Skip("no -seed")
 	}
-	r := Run(Plan(*seed), Options{Step: real.Step, Backend: real.Backend, Trace: true})
+	r := Run(Plan(*seed), Options{Step: asShipped.Step, Backend: asShipped.Backend, Trace: true})
 	t.Log("\n" + strings.Join(r.Trace, "\n"))
 	if r.Violation != nil {
 		t.Error(r.Violation)
@@ -108,9 +108,9 @@ func TestReplay(t *testing.T) {
 func TestSameSeedSameRun(t *testing.T) {
 	used := newWorld()
 	for s := uint64(1); s <= 60; s++ {
-		a := used.run(Plan(s), real)
-		b := Run(Plan(s), Options{Step: real.Step, Backend: real.Backend, Trace: true})
-		c := Run(Plan(s), Options{Step: real.Step, Backend: real.Backend, Trace: true})
+		a := used.run(Plan(s), asShipped)
+		b := Run(Plan(s), Options{Step: asShipped.Step, Backend: asShipped.Backend, Trace: true})
+		c := Run(Plan(s), Options{Step: asShipped.Step, Backend: asShipped.Backend, Trace: true})
 		if a.Digest != b.Digest || a.Steps != b.Steps || a.End != b.End || a.Coverage != b.Coverage {
 			t.Fatalf("seed %d: two runs differ: %x after %d steps, %x after %d", s, a.Digest, a.Steps, b.Digest, b.Steps)
 		}
@@ -124,7 +124,7 @@ func BenchmarkSchedule(b *testing.B) {
 	w := newWorld()
 	steps := 0
 	for i := 0; b.Loop(); i++ {
-		r := w.run(Plan(uint64(i)), real)
+		r := w.run(Plan(uint64(i)), asShipped)
 		steps += r.Steps
 	}
 	b.ReportMetric(float64(steps)/float64(b.N), "steps/op")

@@ -56,6 +56,7 @@ type target struct {
 	kind     engine.Kind
 	shared   bool
 	versions []version
+	claims   int
 	backend  Backend // nil if it is abstract
 
 	silentAt time.Duration // when silence last moved it; never if it did not
@@ -148,12 +149,16 @@ func (t *target) note(r engine.Reading, byClaim bool) {
 	v := version{reading: r, at: now, holder: t.holder(r), claimAt: now, before: nobody, claimer: byClaim, edited: !byClaim}
 	if last := len(t.versions) - 1; last >= 0 {
 		old := &t.versions[last]
-		v.claim, v.before = old.claim+1, old.holder
+		t.claims++
+		v.claim, v.before = t.claims, old.holder
 		if v.holder == old.holder && v.holder != nobody {
 			v.claim, v.claimAt, v.before, v.boot = old.claim, old.claimAt, old.before, old.boot
 		}
 		if old.holder == nobody {
 			v.before = old.before // a freed address has been somebody's
+		}
+		if again := t.sameClaim(r, v.holder); again != nil {
+			v.claim, v.claimAt, v.before, v.boot = again.claim, again.claimAt, again.before, again.boot
 		}
 	} else {
 		v.claimAt = never
@@ -171,9 +176,29 @@ func (t *target) now() engine.Reading { return t.last().reading }
 
 // version is the latest one with a token, or nil.
 func (t *target) version(token string) *version {
+	if i := t.find(token); i >= 0 {
+		return &t.versions[i]
+	}
+	return nil
+}
+
+// find is the index of the latest version with a token, or -1.
+func (t *target) find(token string) int {
 	for i := len(t.versions) - 1; i >= 0; i-- {
 		if t.versions[i].reading.Token == token {
-			return &t.versions[i]
+			return i
+		}
+	}
+	return -1
+}
+
+// sameClaim is the latest version that is of the same claim as a reading, or
+// nil: an edit that was taken back does not make a new one.
+func (t *target) sameClaim(r engine.Reading, holder int) *version {
+	for i := len(t.versions) - 1; i >= 0; i-- {
+		v := &t.versions[i]
+		if l := v.reading.Lease; l.Holder != "" && l.Holder == r.Lease.Holder && l.Epoch == r.Lease.Epoch && v.holder == holder {
+			return v
 		}
 	}
 	return nil

@@ -59,13 +59,17 @@ func (t *told) answersSince(at time.Duration, count int) bool {
 
 var replyNames = [...]string{"answered", "silent", "refused", "another secret"}
 
-// given is the last reading of a target that a node was given.
+// given is what a node was told of a target.
 type given struct {
 	known   bool
-	reading engine.Reading
-	claim   int // of the version, -1 if it is unknown
-	holder  int
-	before  int // the last other node that it was given as the holder
+	reading engine.Reading // the last one
+
+	// The newest one: a stale reading may have come after it.
+	newest engine.Reading
+	index  int // of its version, -1 if that is unknown
+	claim  int
+	holder int
+	before int // the last other node that was the holder in a reading
 
 	stranger   string // the token of what is none of ours and was asked about
 	strangerOK bool
@@ -73,16 +77,22 @@ type given struct {
 }
 
 func (g *given) note(t *target, r engine.Reading) {
-	holder := t.holder(r)
+	index, claim, holder := t.find(r.Token), -1, t.holder(r)
+	if index >= 0 {
+		claim = t.versions[index].claim
+	}
 	if !g.known {
 		g.before = nobody
-	} else if g.holder != holder && g.holder != nobody {
+	}
+	stale := g.known && index >= 0 && index < g.index
+	g.known, g.reading = true, r
+	if stale {
+		return
+	}
+	if g.newest.Token != "" && g.holder != holder && g.holder != nobody {
 		g.before = g.holder
 	}
-	g.known, g.reading, g.holder, g.claim = true, r, holder, -1
-	if v := t.version(r.Token); v != nil {
-		g.claim = v.claim
-	}
+	g.newest, g.index, g.claim, g.holder = r, index, claim, holder
 }
 
 func (g *given) strange(w *world, token string, ok bool) {
