@@ -50,8 +50,7 @@ type SendOffer struct {
 // Offer is the word of a holder that a peer may take the service now.
 type Offer struct {
 	From  string // the name of the holder
-	Claim string // that on the home, as both can read it there; empty for any of this holder's
-	Epoch uint64
+	Epoch uint64 // the highest one that it knows: a later claim, by itself too, is not offered
 	Why   Why
 }
 

@@ -216,10 +216,6 @@ func (s *step) causePeer(name string, i int) (Cause, Why) {
 	if p != nil && p.Up {
 		switch {
 		case s.offers(name) && p.Body.Hash == s.cfg.Hash:
-			if i == 0 && s.offer.Claim != "" && s.offer.Claim != s.home().claim {
-				s.hint(s.home())
-				break
-			}
 			return ByOffer, Why{HolderOffers, name}
 		case s.defers(p, i):
 			return Deferred, Why{HolderDefers, name}
@@ -233,9 +229,20 @@ func (s *step) causePeer(name string, i int) (Cause, Why) {
 	return s.dead(name, i)
 }
 
-// offers reports whether an offer of a node may still be acted upon.
+// offers reports whether an offer of a node may still be acted upon: there has
+// been no claim since, but by this node itself.
 func (s *step) offers(name string) bool {
-	return s.offer.From == name && s.now < s.offer.until
+	if s.offer.From != name || s.now >= s.offer.until {
+		return false
+	}
+	epoch := s.home().Reading.Lease.Epoch
+	if s.cfg.Targets[0].Kind == Address {
+		epoch = s.Epoch
+	}
+	if s.holder(s.cfg, 0).who == me {
+		epoch--
+	}
+	return epoch <= s.offer.Epoch
 }
 
 // stale reports whether what this node has written is not what it would write

@@ -66,13 +66,7 @@ func (s *step) makeOffers() {
 		return
 	}
 	h := s.home()
-	claim := h.claim
-	if h.unsure && h.Denied {
-		claim = "" // it can't know what it has
-	} else if h.unsure || h.busy == swapping || h.busy == freeing {
-		return
-	}
-	if !s.due(o.nextAt) {
+	if h.unsure && !h.Denied || h.busy == swapping || h.busy == freeing || !s.due(o.nextAt) {
 		return
 	}
 	o.tries++
@@ -81,7 +75,7 @@ func (s *step) makeOffers() {
 		o.to = to.ID
 		s.tell(Tell{What: Offering, Target: s.home().ID, From: s.cfg.Node, To: to.Body.Name, Epoch: s.Epoch, Why: why, Order: s.order.reason})
 	}
-	s.do(SendOffer{Peer: to.ID, Offer: Offer{From: s.cfg.Node, Claim: claim, Epoch: s.Epoch, Why: why}})
+	s.do(SendOffer{Peer: to.ID, Offer: Offer{From: s.cfg.Node, Epoch: s.Epoch, Why: why}})
 	h.hintAt = max(h.hintAt, s.now+time.Second)
 	s.hint(h)
 }

@@ -136,7 +136,7 @@ func mixed(t *testing.T) *node {
 // R3: only the claimer writes, and offers are taken at once.
 func TestR3(t *testing.T) {
 	offer := func(n *node) Offered {
-		return Offered{Offer{From: "lb2", Claim: n.st.Targets[0].claim, Epoch: 7, Why: Why{Code: CheckFails}}}
+		return Offered{Offer{From: "lb2", Epoch: 7, Why: Why{Code: CheckFails}}}
 	}
 	t.Run("an offer is claimed at once", func(t *testing.T) {
 		n := newNode(t)
@@ -147,8 +147,8 @@ func TestR3(t *testing.T) {
 		}
 	})
 	for name, spoil := range map[string]func(n *node, o *Offered){
-		"of somebody else": func(_ *node, o *Offered) { o.Offer.From = "lb3" },
-		"of another claim": func(_ *node, o *Offered) { o.Offer.Claim = "other" },
+		"of somebody else":    func(_ *node, o *Offered) { o.Offer.From = "lb3" },
+		"of an earlier claim": func(_ *node, o *Offered) { o.Offer.Epoch = 6 },
 		"to an unhealthy node": func(n *node, _ *Offered) {
 			n.step(Health{OK: false, Started: n.now})
 		},
@@ -204,7 +204,7 @@ func TestR3(t *testing.T) {
 		n := newNode(t)
 		n.active()
 		n.step(Command{What: Release, Reason: "maintenance"})
-		if len(n.offered) != 1 || n.offered[0].Peer != "lb2" || n.offered[0].Offer.Claim != "lb1 8" {
+		if len(n.offered) != 1 || n.offered[0].Peer != "lb2" || n.offered[0].Offer.Epoch != 8 {
 			t.Fatalf("offered %+v", n.offered)
 		}
 		n.wantNoWrite()

@@ -193,7 +193,7 @@ func (w *world) operate(f *Fault, n *node) func() {
 				n.opPaused = o == engine.Pause || n.opPaused && o != engine.Resume
 				if o == engine.Takeover {
 					n.order = ordered{on: true, at: w.now}
-					n.deniedA = never // who orders it may have mended it
+					n.deniedAt = never // who orders it may have mended it
 				}
 				n.deliver(engine.Command{What: o, Reason: "a test"})
 			})

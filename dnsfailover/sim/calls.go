@@ -170,10 +170,6 @@ func (w *world) land(c *call, lost bool) (engine.Outcome, engine.Reading) {
 
 // answer tells the process how its call ended.
 func (n *node) answer(c *call, wait time.Duration, outcome engine.Outcome, r engine.Reading) {
-	n.queueAnswer(*c, wait, outcome, r)
-}
-
-func (n *node) queueAnswer(c call, wait time.Duration, outcome engine.Outcome, r engine.Reading) {
 	w := n.w
 	w.queue.push(event{at: w.now + wait, kind: evNode, node: int8(n.id), boot: c.boot, fn: func() {
 		w.cover.Outcomes[c.op][outcome]++
@@ -186,7 +182,7 @@ func (n *node) queueAnswer(c call, wait time.Duration, outcome engine.Outcome, r
 			}
 		}
 		if outcome == engine.Denied {
-			n.deniedA = w.now
+			n.deniedAt = w.now
 		}
 		if outcome != engine.Done || c.op != opRead {
 			w.tracef(n.id, "%s of %s: %s", opNames[c.op], c.t.id, outcome)

@@ -122,7 +122,7 @@ func (w *world) allWell() (ok bool, why string) {
 			return false, t.id + " is with " + nodeNames[h] + ", and the home with " + nodeNames[home]
 		case !n.up || n.frozen > 0 || n.leaving:
 			return false, t.id + " is with " + nodeNames[h] + ", which does not run"
-		case healthy > 0 && !w.able(h) && n.deniedA >= 0: // before it writes it can't know
+		case healthy > 0 && !w.able(h) && n.deniedAt >= 0: // before it writes it can't know
 			return false, t.id + " is with " + nodeNames[h] + ", which was denied something"
 		case healthy > 0 && !n.well():
 			return false, t.id + " is with " + nodeNames[h] + ", which is not healthy"

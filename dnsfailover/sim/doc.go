@@ -11,4 +11,12 @@
 // The world keeps its own books of what happened and of what each node was told,
 // and judges every write by them; it never asks the engine why. A breach is a
 // [Violation]; [Shrink] makes the schedule that led to it small enough to read.
+//
+//	go test ./dnsfailover/sim -run Simulation -v                       # 1,000 schedules, and how often what happened
+//	go test ./dnsfailover/sim -run Simulation -schedules 50000 -seed 7 # others
+//	go test ./dnsfailover/sim -run Replay -v -seed 7                   # the story of one
+//
+// The package imports nothing but the engine: its tests bring the core of the
+// fake Route 53 as a [Backend], and keep the binary small that is built anew for
+// every mutant of the engine.
 package sim

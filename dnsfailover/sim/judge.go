@@ -138,7 +138,7 @@ func (w *world) judgeClaim(n *node, t *target, from engine.Reading, cause engine
 	case n.leaving:
 		w.fail("R6", "%s claims %s (%s) while it is stopping", name, t.id, causeName(cause))
 		return
-	case n.deniedA >= 0 && w.now-n.deniedA < time.Second:
+	case n.deniedAt >= 0 && w.now-n.deniedAt < time.Second:
 		w.fail("R10", "%s claims %s (%s) just after it was denied something", name, t.id, causeName(cause))
 		return
 	}
@@ -188,7 +188,7 @@ func (w *world) judgeClaim(n *node, t *target, from engine.Reading, cause engine
 // as far as the node knows.
 func (w *world) witnessed(n *node, holder int) bool {
 	for _, t := range w.targets {
-		if g := &n.given[t.index]; t.kind == engine.Address && g.known && g.holder != holder {
+		if g := &n.given[t.index]; t.kind == engine.Address && g.known && (g.holder != holder || t.holder(g.reading) != holder) {
 			return false
 		}
 	}

@@ -55,8 +55,8 @@ var mutants = []mutant{
 	{"an offer goes to a peer that has not passed since", "R3", []edit{
 		{"engine/offer.go", "case why.Code == CheckFails && p.asked-p.Body.Checked <= s.Health.Failed:", "case false:"},
 	}},
-	{"an offer is good for any claim", "R3", []edit{
-		{"engine/claim.go", "if i == 0 && s.offer.Claim != \"\" && s.offer.Claim != s.home().claim {", "if false {"},
+	{"an offer is good for any later claim", "R3", []edit{
+		{"engine/claim.go", "\treturn epoch <= s.offer.Epoch", "\treturn true"},
 	}},
 	{"one missed heartbeat is a death", "R4", []edit{
 		{"engine/holder.go", "\tif misses < need {", "\tif misses < 1 {"},

@@ -164,7 +164,6 @@ func (n *node) askWitness(a engine.AskWitness) {
 	w := n.w
 	started := n.clock()
 	at, version := w.now, w.targets[0].version(a.Reading.Token)
-	n.probes.asks++
 	d := w.between(rtt/4, rtt)
 	w.after(d, func() {
 		ok, quick := false, false

@@ -28,28 +28,28 @@ type node struct {
 	w  *world
 	id int
 
-	up     bool          // the process lives
-	hostUp bool          // its host answers
-	frozen int8          // it does not run
-	vm     int8          // nor does its clock
-	boot   int32         // starts so far
-	began  time.Duration // of this start
-	zero   time.Duration
-	frozeA time.Duration // since when the clock stands
+	up       bool          // the process lives
+	hostUp   bool          // its host answers
+	frozen   int8          // it does not run
+	vm       int8          // nor does its clock
+	boot     int32         // starts so far
+	began    time.Duration // of this start
+	zero     time.Duration
+	frozenAt time.Duration // since when the clock stands
 
 	cfg   engine.Settings
 	st    engine.State
 	inbox []event
 	tick  time.Duration // when the tick is due; 0 if none is
 
-	told    [MaxNodes]told
-	series  [MaxNodes]int8 // refusals of a quick series that is under way
-	reads   []looks        // by target
-	given   []given        // by target
-	probes  probes
-	offer   offered
-	order   ordered
-	deniedA time.Duration // when a call was last denied; never if it was not
+	told     [MaxNodes]told
+	series   [MaxNodes]int8 // refusals of a quick series that is under way
+	reads    []looks        // by target
+	given    []given        // by target
+	probes   probes
+	offer    offered
+	order    ordered
+	deniedAt time.Duration // when a call was last denied; never if it was not
 
 	sick, sickCheck int8
 	failing         int           // rounds of the own checks in a row
@@ -75,13 +75,13 @@ type node struct {
 }
 
 func newNode(w *world, id int) *node {
-	return &node{w: w, id: id, hostUp: true, ttl: 60, deniedA: never, preferredAt: never}
+	return &node{w: w, id: id, hostUp: true, ttl: 60, deniedAt: never, preferredAt: never}
 }
 
 // clock is the time by the node's own monotonic clock.
 func (n *node) clock() time.Duration {
 	if n.vm > 0 {
-		return n.frozeA - n.zero
+		return n.frozenAt - n.zero
 	}
 	return n.w.now - n.zero
 }
@@ -99,7 +99,7 @@ func (n *node) start() {
 	n.st, n.tick, n.inbox = engine.State{}, 0, n.inbox[:0]
 	n.told, n.series = [MaxNodes]told{}, [MaxNodes]int8{}
 	n.given, n.reads = make([]given, len(w.targets)), make([]looks, len(w.targets))
-	n.probes, n.offer, n.order, n.deniedA = probes{}, offered{}, ordered{}, never
+	n.probes, n.offer, n.order, n.deniedAt = probes{}, offered{}, ordered{}, never
 	n.failing, n.passing, n.healthKnown, n.healthy = 0, 0, false, false
 	n.freezeNext, n.busy = 0, 0
 	n.configure()
@@ -141,7 +141,7 @@ func (n *node) reload() {
 	if n.up {
 		n.inProcess(0, func() {
 			n.configure()
-			n.deniedA = never // the new configuration may have other credentials
+			n.deniedAt = never // the new configuration may have other credentials
 			n.deliver(engine.Reloaded{})
 		})
 	}
@@ -171,7 +171,7 @@ func (n *node) freeze(vm bool) {
 	n.w.change()
 	if vm {
 		if n.vm == 0 {
-			n.frozeA = n.w.now
+			n.frozenAt = n.w.now
 		}
 		n.vm++
 	}
@@ -184,7 +184,7 @@ func (n *node) thaw(vm bool) {
 	if vm {
 		n.vm--
 		if n.vm == 0 {
-			n.zero += n.w.now - n.frozeA
+			n.zero += n.w.now - n.frozenAt
 			n.tick = 0
 		}
 	}

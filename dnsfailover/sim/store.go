@@ -31,7 +31,6 @@ type version struct {
 	before  int           // the holder before that
 	boot    int32         // the start of the holder that got it; 0 if it was none
 	claimer bool          // the holder got it by a write of its own
-	edited  bool          // by hand
 }
 
 // Backend is a record that is kept elsewhere than in the simulator, such as in a
@@ -146,7 +145,7 @@ func (t *target) put(r engine.Reading, byClaim bool) {
 // note enters what the target holds now in the books.
 func (t *target) note(r engine.Reading, byClaim bool) {
 	now := t.w.now
-	v := version{reading: r, at: now, holder: t.holder(r), claimAt: now, before: nobody, claimer: byClaim, edited: !byClaim}
+	v := version{reading: r, at: now, holder: t.holder(r), claimAt: now, before: nobody, claimer: byClaim}
 	if last := len(t.versions) - 1; last >= 0 {
 		old := &t.versions[last]
 		t.claims++

@@ -104,15 +104,13 @@ func (g *given) strange(w *world, token string, ok bool) {
 
 // probes are the results of a node's witness and control probes.
 type probes struct {
-	asks int
-
 	claim   int           // the claim that the witness was last asked about
 	armed   bool          // it has passed since that claim
 	known   bool          // there is a result about that claim
 	ok      bool          // the last one
 	started time.Duration // of that, by the world's clock
 
-	controlArmed, controlKnown, controlOK bool
+	controlArmed, controlOK bool // it has passed since the start, and the last time
 }
 
 func (p *probes) witnessed(v *version, ok bool, started time.Duration) {
@@ -127,7 +125,7 @@ func (p *probes) witnessed(v *version, ok bool, started time.Duration) {
 }
 
 func (p *probes) controlled(ok bool) {
-	p.controlKnown, p.controlOK = true, ok
+	p.controlOK = ok
 	p.controlArmed = p.controlArmed || ok
 }
 
