@@ -112,7 +112,8 @@ func (s *step) learn(i int, r Reading, sent time.Duration) {
 		s.former = l
 	}
 	t.Reading, t.Known, t.ReadAt = r, true, sent
-	t.Failing, t.unsure, t.contrary = false, false, ""
+	t.Failing, t.contrary = false, ""
+	t.unsure = t.unsure && sent < t.unsureAt
 	defer func() { t.why = Why{} }()
 	s.Epoch = max(s.Epoch, r.Lease.Epoch)
 	claim := claimOf(c.Kind, &r)

@@ -9,6 +9,11 @@ import (
 // hint asks for a reading as soon as may be.
 func (s *step) hint(t *TargetState) { t.hint = true }
 
+// distrust has a target read before it is written again.
+func (s *step) distrust(t *TargetState) {
+	t.unsure, t.unsureAt, t.hintAt = true, s.now, s.now
+}
+
 // target is that of an id, or -1: one of the configuration before.
 func (s *step) target(id string) int {
 	return slices.IndexFunc(s.Targets, func(t TargetState) bool { return t.ID == id })
@@ -105,7 +110,9 @@ func (s *step) foldWrite(id string, o Outcome, r Reading) {
 	t := &s.Targets[i]
 	if t.busy != swapping && t.busy != freeing {
 		// It was given up, and has ended after all.
-		if t.unsure, t.hintAt = t.unsure || o == Done, s.now; o == Denied {
+		if o == Done {
+			s.distrust(t)
+		} else if o == Denied {
 			s.deny(t, true)
 		}
 		return
@@ -132,13 +139,13 @@ func (s *step) foldWrite(id string, o Outcome, r Reading) {
 	case Conflict:
 		// Whoever was faster is there to be read.
 		t.failures, t.why = 0, Why{}
-		t.unsure, t.hintAt = true, s.now
+		s.distrust(t)
 		s.tell(Tell{What: Contested, Target: t.ID, Epoch: s.Epoch})
 	case Denied:
 		t.why = Why{}
 		s.deny(t, true)
 	case Unknown:
-		t.unsure, t.hintAt = true, s.now
+		s.distrust(t)
 		t.retryAt = s.now + s.backoff(i, t.failures)
 	case Busy, Done:
 		t.why = Why{}

@@ -127,7 +127,8 @@ type TargetState struct {
 	busy      call
 	busySince time.Duration
 	why       Why           // of the write whose outcome is open
-	unsure    bool          // a write has no outcome yet: read first
+	unsure    bool          // what was read last may be old: read before a write
+	unsureAt  time.Duration // since when
 	contrary  string        // the token of a reading that contradicts what was known, and was read once
 	nextLook  time.Duration // the regular reading
 	hint      bool          // there is a reason to read at once

@@ -94,7 +94,7 @@ func (s *step) awake() {
 	for i := range s.Targets {
 		t := &s.Targets[i]
 		t.verdict, t.foreign = verdict{}, foreign{}
-		t.unsure, t.hintAt = true, s.now
+		s.distrust(t)
 	}
 	s.Witness.Ended, s.Control.Ended = false, false
 	s.offer, s.offering, s.resumed, s.none = offerIn{}, offerOut{}, false, false

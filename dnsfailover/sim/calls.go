@@ -145,7 +145,7 @@ func (w *world) land(c *call, lost bool) (engine.Outcome, engine.Reading) {
 	if c.op == opRead {
 		s := &w.apis[c.t.kind][c.n.id]
 		switch {
-		case s.stale > 0:
+		case s.stale > 0 && c.t.kind == engine.Address: // a listing of Route 53 is always the newest
 			return engine.Done, c.t.read(5 * time.Second)
 		case c.t.kind == engine.Address && w.plan.Regime > CleanKill && w.chance(10):
 			return engine.Done, c.t.read(700 * time.Millisecond) // EC2 is eventually consistent on its best days

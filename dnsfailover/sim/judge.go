@@ -34,7 +34,7 @@ func (w *world) judge(n *node, t *target, from engine.Reading, cause engine.Caus
 	}
 	holder := t.holder(from)
 	own := home.known && home.holder == n.id
-	if v := w.targets[0].version(home.reading.Token); own && cause != engine.Forced && (v == nil || v.boot != n.boot) {
+	if v := w.targets[0].version(home.newest.Token); own && cause != engine.Forced && (v == nil || v.boot != n.boot) {
 		for p := range w.plan.Nodes {
 			if td := &n.told[p]; p != n.id && !td.heard && !td.gone && td.last != engine.Mismatched && td.misses < n.cfg.Fall {
 				w.fail("R2", "%s writes %s, which names it, before it has heard or timed out on %s", name, t.id, nodeNames[p])
