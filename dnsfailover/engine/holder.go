@@ -121,6 +121,7 @@ func (s *step) learn(i int, r Reading, sent time.Duration) {
 		return
 	}
 	t.claim, t.claimSeen, t.claimNew = claim, s.now, !first
+	t.failures = 0
 	now := s.holder(s.cfg, i)
 	if p := s.peer(now.name); p != nil {
 		t.answersAt = p.Answers

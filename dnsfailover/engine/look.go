@@ -142,7 +142,7 @@ func (s *step) foldWrite(id string, o Outcome, r Reading) {
 		s.distrust(t)
 		s.tell(Tell{What: Contested, Target: t.ID, Epoch: s.Epoch})
 	case Denied:
-		t.why = Why{}
+		t.failures, t.why = 0, Why{}
 		s.deny(t, true)
 	case Unknown:
 		s.distrust(t)

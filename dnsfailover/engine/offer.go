@@ -70,6 +70,7 @@ func (s *step) makeOffers() {
 		return
 	}
 	o.tries++
+	o.sentAt, o.name = s.now, to.Body.Name
 	o.nextAt = s.now + min(time.Second<<min(o.tries-1, 4), 10*time.Second)
 	if o.to != to.ID {
 		o.to = to.ID

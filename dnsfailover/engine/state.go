@@ -201,6 +201,7 @@ type offerOut struct {
 	nextAt time.Duration
 	tries  int
 	to     string // peer id
+	name   string // and name
 }
 
 // moves are the hand-overs of this node of late (R8).
