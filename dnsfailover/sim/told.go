@@ -114,7 +114,7 @@ type probes struct {
 }
 
 func (p *probes) witnessed(v *version, ok bool, started time.Duration) {
-	if v == nil {
+	if v == nil || p.known && started < p.started {
 		return
 	}
 	if !p.known || p.claim != v.claim {
