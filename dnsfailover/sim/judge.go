@@ -36,7 +36,7 @@ func (w *world) judge(n *node, t *target, from engine.Reading, cause engine.Caus
 	own := home.known && home.holder == n.id
 	if v := w.targets[0].version(home.newest.Token); own && cause != engine.Forced && (v == nil || v.boot != n.boot) {
 		for p := range w.plan.Nodes {
-			if td := &n.told[p]; p != n.id && !td.heard && !td.gone && td.last != engine.Mismatched && td.misses < n.cfg.Fall {
+			if p != n.id && !n.told[p].met {
 				w.fail("R2", "%s writes %s, which names it, before it has heard or timed out on %s", name, t.id, nodeNames[p])
 				return
 			}
@@ -201,7 +201,7 @@ func (w *world) judgeSilence(n *node, t *target, from engine.Reading, holder int
 	name, other := nodeNames[n.id], nodeNames[holder]
 	td, p, g := &n.told[holder], &n.probes, &n.given[t.index]
 	least := 2 * n.cfg.Fall
-	if home := &n.given[0]; p.armed && home.known && p.claim == home.claim {
+	if home := &n.given[0]; p.armed && home.known && (p.claim == home.claim || p.claim == home.last) {
 		least = n.cfg.Fall
 	}
 	if w.witnessed(n, holder) && p.ok && p.started >= td.missSent {

@@ -17,6 +17,7 @@ type told struct {
 	answers  [3]time.Duration
 	refused  [engine.Refusals]time.Duration
 	gone     bool // refusals enough came at once, and no answer since
+	met      bool // it has been heard, or timed out on, since the start
 }
 
 func (t *told) note(w *world, n *node, b *beat) {
@@ -47,6 +48,7 @@ func (t *told) note(w *world, n *node, b *beat) {
 			t.gone = t.gone || first > 0 && w.now-first <= engine.RefusalWindow
 		}
 	}
+	t.met = t.met || t.heard || t.gone || b.reply == engine.Mismatched || t.misses >= n.cfg.Fall
 }
 
 // answering reports whether the last heartbeat was answered.
@@ -63,6 +65,7 @@ var replyNames = [...]string{"answered", "silent", "refused", "another secret"}
 type given struct {
 	known   bool
 	reading engine.Reading // the last one
+	last    int            // the claim in it, -1 if that is unknown
 
 	// The newest one: a stale reading may have come after it.
 	newest engine.Reading
@@ -85,7 +88,7 @@ func (g *given) note(t *target, r engine.Reading) {
 		g.before = nobody
 	}
 	stale := g.known && index >= 0 && index < g.index
-	g.known, g.reading = true, r
+	g.known, g.reading, g.last = true, r, claim
 	if stale {
 		return
 	}
