@@ -77,7 +77,7 @@ func (s *step) foldRead(e ReadDone) {
 		s.tell(Tell{What: Able, Target: t.ID})
 	}
 	t.misreads = 0
-	if token := e.Reading.Token; s.Role == Active && s.cfg.Targets[i].Kind == Address && t.Known && token != t.Reading.Token && token != t.contrary {
+	if token := e.Reading.Token; s.cfg.Targets[i].Kind == Address && t.Known && token != t.Reading.Token && token != t.contrary {
 		// EC2 may still show what was before: two readings in a row have to agree.
 		t.contrary, t.hintAt = token, s.now+BackoffMin
 		s.hint(t)
@@ -121,7 +121,7 @@ func (s *step) foldWrite(id string, o Outcome, r Reading) {
 		mine := s.holder(s.cfg, i).mine()
 		t.failures, t.hints, t.hintAt = 0, 0, s.now
 		t.nextLook = s.now + LookActive
-		s.learn(i, r, s.now)
+		s.learn(i, r, t.busySince)
 		if t.busy == swapping {
 			s.writes++
 			t.converge = false
@@ -143,6 +143,7 @@ func (s *step) foldWrite(id string, o Outcome, r Reading) {
 		s.tell(Tell{What: Contested, Target: t.ID, Epoch: s.Epoch})
 	case Denied:
 		t.failures, t.why = 0, Why{}
+		s.order.on = false // an operator can't help that either
 		s.deny(t, true)
 	case Unknown:
 		s.distrust(t)

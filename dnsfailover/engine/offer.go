@@ -137,7 +137,7 @@ func (s *step) whyFailback() Why {
 			break
 		}
 	}
-	if best == nil || !s.due(best.healthyAt+s.cfg.Failback) || !s.due(s.moves.last+s.penalty(s.cfg.HoldDown)) ||
+	if best == nil || !s.due(best.healthyAt+s.cfg.Failback) ||
 		s.home().claimNew && !s.due(s.home().claimSeen+s.cfg.HoldDown) {
 		return Why{}
 	}

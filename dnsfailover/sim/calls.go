@@ -34,6 +34,7 @@ type call struct {
 	cause    engine.Cause
 	why      offered // the offer that it is based on
 	deadline time.Duration
+	decided  time.Duration // by the node's clock
 }
 
 // callTime is when a node gives a call up that nobody answers.
@@ -80,7 +81,7 @@ func (n *node) do(a engine.Action) {
 // call prepares a call in the process and sends it.
 func (n *node) call(c call) {
 	w := n.w
-	c.n, c.boot, c.why = n, n.boot, n.offer
+	c.n, c.boot, c.why, c.decided = n, n.boot, n.offer, n.clock()
 	if c.op != opRead {
 		w.tracef(n.id, "decides to %s %s, which %s has: %s", opNames[c.op], c.t.id, w.holderName(c.t, c.from), causeName(c.cause))
 	}
@@ -176,6 +177,7 @@ func (n *node) answer(c *call, wait time.Duration, outcome engine.Outcome, r eng
 		w.mix(uint64(c.op)<<4 | uint64(outcome))
 		if outcome == engine.Done {
 			n.given[c.t.index].note(c.t, r)
+			n.given[c.t.index].asked = c.decided
 			if n.lostToken != "" && r.Token == n.lostToken {
 				w.cover.Recognised++
 				n.lostToken = ""

@@ -25,6 +25,10 @@ func (w *world) judge(n *node, t *target, from engine.Reading, cause engine.Caus
 		w.fail("R1", "%s writes %s from %q, and was last told %q", name, t.id, from.Token, g.reading.Token)
 		return
 	}
+	if n.sleptIn == n.boot && g.asked < n.slept {
+		w.fail("sleep", "%s writes %s and has not read it since it woke up", name, t.id)
+		return
+	}
 	if address := t.kind == engine.Address; o == opFree && !(address && from.Exists) || o == opSwap && address && from.Exists {
 		w.fail("I2", "%s wants to %s %s, which %s has", name, opNames[o], t.id, w.holderName(t, from))
 		return
@@ -151,10 +155,17 @@ func (w *world) judgeClaim(n *node, t *target, from engine.Reading, cause engine
 			}
 		}
 	}
+	if holder == nobody && t.index == 0 && t.kind == engine.Record && cause == engine.Absent {
+		w.judgeAbsent(n, t)
+	}
 	if holder == nobody || !t.plain(from) {
 		return
 	}
 	td := &n.told[holder]
+	if cause == engine.ByOffer && td.answering() && td.body.Hash != n.cfg.Hash {
+		w.fail("R3", "%s takes %s by an offer of %s, which was told another definition", name, t.id, nodeNames[holder])
+		return
+	}
 	if cause != engine.ByOffer && td.answering() && td.body.Active && td.body.Healthy {
 		w.fail("R5", "%s takes %s (%s) from %s, which answers, is active and healthy", name, t.id, causeName(cause), nodeNames[holder])
 		return
@@ -182,6 +193,19 @@ func (w *world) judgeClaim(n *node, t *target, from engine.Reading, cause engine
 		w.fail("R4", "%s takes %s from %s with cause %q", name, t.id, nodeNames[holder], causeName(cause))
 	}
 }
+
+// judgeAbsent: what is absent is left to a node that says that it has it, if that
+// one was told something else.
+func (w *world) judgeAbsent(n *node, t *target) {
+	for p := range w.plan.Nodes {
+		if td := &n.told[p]; p != n.id && td.answering() && td.body.Active && td.body.Hash != n.cfg.Hash && !n.holdsActive() {
+			w.fail("R6", "%s claims %s, which is absent, and %s, told another definition, says that it is active", nodeNames[n.id], t.id, nodeNames[p])
+		}
+	}
+}
+
+// holdsActive reports whether the node itself says that it is active.
+func (n *node) holdsActive() bool { return n.st.Role == engine.Active }
 
 // witnessed reports whether the witness counts: it has passed since the claim
 // of the home's holder, who is the one that is judged, and whom clients come to

@@ -70,12 +70,13 @@ func (w *world) landed(c *call, before *version, outcome engine.Outcome, lost bo
 // handedOver looks at a move by an offer.
 func (w *world) handedOver(c *call, from int) {
 	w.cover.HandOvers++
-	if c.t.index > 0 || c.why.Why.Code != engine.Preferred || c.why.From != nodeNames[from] {
+	voluntary := c.why.Why.Code == engine.Preferred || c.why.Why.Code == engine.PublicPathFails
+	if c.t.index > 0 || !voluntary || c.why.From != nodeNames[from] {
 		return
 	}
 	n := w.nodes[from]
-	if n.preferredAt >= 0 && n.preferredBoot == n.boot && w.now-n.preferredAt < w.plan.HoldDown {
-		w.fail("R8", "%s has handed %s to a preferred node again after %s", nodeNames[from], c.t.id, stamp(w.now-n.preferredAt))
+	if n.voluntaryAt >= 0 && n.voluntaryBoot == n.boot && w.now-n.voluntaryAt < w.plan.HoldDown {
+		w.fail("R8", "%s has handed %s over again after %s, and need not: %s", nodeNames[from], c.t.id, stamp(w.now-n.voluntaryAt), c.why.Why)
 	}
-	n.preferredAt, n.preferredBoot = w.now, n.boot
+	n.voluntaryAt, n.voluntaryBoot = w.now, n.boot
 }

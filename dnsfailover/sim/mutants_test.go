@@ -1,4 +1,4 @@
-package sim_test
+package sim
 
 import (
 	"encoding/json"
@@ -23,19 +23,22 @@ type mutant struct {
 type edit struct{ file, old, new string }
 
 var mutants = []mutant{
-	{"a verdict outlives its reading", "R1 I1", []edit{
+	{"a verdict outlives its reading", "R1", []edit{
 		{"engine/claim.go", "\tif s.forced(i, h) {", "\tif h.who == peer && t.verdict.on && s.peer(h.name) != nil {\n\t\treturn DeadSilent, Why{HolderSilent, h.name}\n\t}\n\tif s.forced(i, h) {"},
-		{"engine/holder.go", "\t\tt.verdict, t.freed = verdict{}, false", "\t\tt.freed = false"},
-		{"engine/look.go", "\tt.failures++\n\tt.verdict = verdict{}", "\tt.failures++"},
+		{"engine/holder.go", "\t\tt.verdict = verdict{}\n", ""},
+		{"engine/look.go", "\tt.failures++\n\tt.verdict = verdict{}\n", "\tt.failures++\n"},
 	}},
 	{"a write without an answer is repeated unread", "R1", []edit{
-		{"engine/claim.go", "\tcase t.unsure:\n\t\ts.hint(t)\n\t\treturn\n", ""},
+		{"engine/claim.go", "\tcase t.unsure, t.contrary != \"\":\n\t\ts.hint(t)\n\t\treturn\n", ""},
+	}},
+	{"UPSERT instead of compare-and-swap", "I1", []edit{
+		{"sim/core_test.go", "\t\taction := awstest.Create\n\t\tif b.Delete {\n\t\t\taction = awstest.Delete\n\t\t}\n", "\t\taction := awstest.Upsert\n\t\tif b.Delete {\n\t\t\tcontinue\n\t\t}\n"},
 	}},
 	{"an address is claimed before it is freed", "I2", []edit{
 		{"engine/claim.go", "if c.Kind == Address && t.Reading.Exists {", "if false {"},
 	}},
 	{"a record is put back without its addresses", "I3", []edit{
-		{"record/record.go", "@@A", ""},
+		{"record/record.go", "\tfor _, s := range fresh {\n\t\tchanges = append(", "\tfor _, s := range fresh {\n\t\tif s.Type == \"A\" {\n\t\t\tcontinue\n\t\t}\n\t\tchanges = append("},
 	}},
 	{"the holder writes its record at every look", "I4", []edit{
 		{"engine/claim.go", "\treturn t.converge\n", "\treturn true\n"},
@@ -89,7 +92,10 @@ var mutants = []mutant{
 		{"engine/holder.go", "if t.claimNew && (named == nil", "if false && (named == nil"},
 	}},
 	{"failback as often as one likes", "R8", []edit{
-		{"engine/offer.go", "func (s *step) penalty(least time.Duration) time.Duration {", "func (s *step) penalty(least time.Duration) time.Duration {\n\treturn 0\n}\n\nfunc (s *step) penaltyNot(least time.Duration) time.Duration {"},
+		{"engine/offer.go", " ||\n\t\ts.home().claimNew && !s.due(s.home().claimSeen+s.cfg.HoldDown)", ""},
+	}},
+	{"offers for the public path as often as one likes", "R8", []edit{
+		{"engine/offer.go", "s.due(s.moves.last + s.penalty(s.cfg.HoldDown))", "true"},
 	}},
 	{"no settling time", "R9", []edit{
 		{"engine/settings.go", "\treturn seen + Settle + time.Duration(misses-1)*c.Interval", "\treturn 0"},
@@ -104,13 +110,15 @@ var mutants = []mutant{
 		{"engine/step.go", "\tif latest == Never || s.now <= latest+2*s.cfg.Interval {", "\tif true {"},
 	}},
 	{"a stopping node claims", "R6", []edit{
-		{"engine/claim.go", "\tcase s.Leaving:\n\t\treturn Never, Why{Code: IsLeaving}\n", ""},
+		{"engine/claim.go", "\tcase s.Leaving:\n\t\treturn Never, false, Why{Code: IsLeaving}\n", ""},
 	}},
 	{"a paused node claims", "R6", []edit{
-		{"engine/claim.go", "\tcase s.Paused:\n\t\treturn Never, Why{Code: IsPaused}\n", ""},
+		{"engine/claim.go", "\tcase s.Paused:\n\t\treturn Never, false, Why{Code: IsPaused}\n", ""},
 	}},
-	{"a definition that differs does not matter", "R6", []edit{
-		{"engine/claim.go", "case p.Body.Hash != s.cfg.Hash:\n\t\t\treturn NoCause, Why{OtherDefinition, p.Body.Name}", "case false:\n\t\t\treturn NoCause, Why{OtherDefinition, p.Body.Name}"},
+	{"a definition that differs does not matter", "R6 R3", []edit{
+		{"engine/peers.go", " && p.Body.Hash == s.cfg.Hash", ""},
+		{"engine/claim.go", "s.offers(name) && p.Body.Hash == s.cfg.Hash:", "s.offers(name):"},
+		{"engine/claim.go", "\t\tcase p.Body.Hash != s.cfg.Hash:\n\t\t\treturn NoCause, Why{OtherDefinition, p.Body.Name}\n", ""},
 	}},
 }
 
@@ -131,7 +139,7 @@ func TestMutants(t *testing.T) {
 	for _, m := range mutants {
 		t.Run(strings.ReplaceAll(m.name, " ", "_"), func(t *testing.T) {
 			bin := compile(t, root, m)
-			cmd := exec.CommandContext(t.Context(), bin, "-test.run", "^TestSimulation$", "-schedules", fmt.Sprint(most), "-test.timeout", "5m")
+			cmd := exec.CommandContext(t.Context(), bin, "-test.run", "^TestSimulation$", "-schedules", fmt.Sprint(most), "-first", "-test.timeout", "5m")
 			out, err := cmd.CombinedOutput()
 			v := found.FindSubmatch(out)
 			if err == nil || v == nil {

@@ -125,6 +125,11 @@ func (n *node) sendOffer(a engine.SendOffer) {
 	}
 	w.cover.Whys[a.Offer.Why.Code]++
 	w.tracef(n.id, "offers %s the service: %s", nodeNames[to], a.Offer.Why)
+	// A peer that has just been started has no check to speak of.
+	if p := w.nodes[to]; a.Offer.Why.Code == engine.CheckFails && p.up && p.healthKnown && w.now-p.began > n.cfg.Interval && p.passedAt+p.zero < n.failedAt+n.zero {
+		w.fail("R3", "%s offers to %s, whose checks have not passed since its own failed", nodeNames[n.id], nodeNames[to])
+		return
+	}
 	d, ok := w.hop(n.id, to)
 	if !ok {
 		return

@@ -36,6 +36,9 @@ type node struct {
 	began    time.Duration // of this start
 	zero     time.Duration
 	frozenAt time.Duration // since when the clock stands
+	stopped  time.Duration // since when the process does not run
+	slept    time.Duration // when it last ran again after long, by its own clock
+	sleptIn  int32         // in which boot that was
 
 	cfg   engine.Settings
 	st    engine.State
@@ -67,15 +70,15 @@ type node struct {
 	freezeNext      time.Duration // freeze for so long before the next write is sent
 
 	lostToken     string        // of a write that landed and whose answer was lost
-	preferredAt   time.Duration // when it last handed over to a preferred node; never if it did not
-	preferredBoot int32
+	voluntaryAt   time.Duration // when it last handed over of its own accord; never if it did not
+	voluntaryBoot int32
 
 	busyFrom time.Duration
 	busy     int
 }
 
 func newNode(w *world, id int) *node {
-	return &node{w: w, id: id, hostUp: true, ttl: 60, deniedAt: never, preferredAt: never}
+	return &node{w: w, id: id, hostUp: true, ttl: 60, deniedAt: never, voluntaryAt: never}
 }
 
 // clock is the time by the node's own monotonic clock.
@@ -175,6 +178,9 @@ func (n *node) freeze(vm bool) {
 		}
 		n.vm++
 	}
+	if n.frozen == 0 {
+		n.stopped = n.clock()
+	}
 	n.frozen++
 }
 
@@ -191,6 +197,9 @@ func (n *node) thaw(vm bool) {
 	n.frozen--
 	if n.frozen > 0 || !n.up {
 		return
+	}
+	if n.clock()-n.stopped > 5*n.cfg.Interval {
+		n.slept, n.sleptIn = n.clock(), n.boot
 	}
 	waiting := slices.Clone(n.inbox)
 	n.inbox = n.inbox[:0]

@@ -19,6 +19,7 @@ import (
 var (
 	schedules = flag.Int("schedules", 1000, "how many schedules to run")
 	seed      = flag.Uint64("seed", 1, "seed of the first one")
+	first     = flag.Bool("first", false, "stop at the first violation, and say after how many schedules it came")
 )
 
 // asShipped runs the engine, with a record in the core of the fake Route 53.
@@ -46,6 +47,9 @@ func sweep(from uint64, count int, o Options) *tally {
 				s := from + uint64(i)
 				r := w.run(Plan(s), o)
 				t.add(s, &r)
+				if *first && r.Violation != nil {
+					next.Store(int64(count))
+				}
 			}
 		})
 	}
@@ -72,6 +76,12 @@ func TestSimulation(t *testing.T) {
 	began := time.Now()
 	all := sweep(*seed, *schedules, asShipped)
 	took := time.Since(began)
+	if *first {
+		for name, s := range all.first {
+			t.Errorf("VIOLATION %s schedule %d seed %d", name, s-*seed+1, s)
+		}
+		return
+	}
 	var table bytes.Buffer
 	all.cover.Print(&table)
 	t.Logf("%.0f schedules/s, %d steps in each\n%s", float64(*schedules)/took.Seconds(), all.steps/max(*schedules, 1), &table)

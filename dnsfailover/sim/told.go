@@ -66,6 +66,7 @@ type given struct {
 	known   bool
 	reading engine.Reading // the last one
 	last    int            // the claim in it, -1 if that is unknown
+	asked   time.Duration  // when the call was decided that brought it, by the node's clock
 
 	// The newest one: a stale reading may have come after it.
 	newest engine.Reading
