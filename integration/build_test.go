@@ -79,8 +79,10 @@ func forbidden(f sourceFile, imp string) string {
 		return "combinedlog knows no other package of this module"
 	case in(to, "caddyfile") && f.pkg != "" && !in(f.pkg, "caddyfile"):
 		return "only the root package knows caddyfile"
-	case in(to, "internal/awstest") && !test && !inAny(f.pkg, "internal/awstest", "examples/quickstart"):
+	case in(to, "internal/awstest") && !test && !inAny(f.pkg, "internal/awstest", "examples/quickstart", "dnsfailover/sim/core"):
 		return "the fake AWS is for tests and the quickstart"
+	case in(to, "dnsfailover/sim/core") && !test:
+		return "the model of Route 53 is for tests, and brings the fake AWS with it"
 	case in(f.pkg, "internal") && !test && (to == "" || inAny(to, "ec2upstreams", "dnsfailover", "combinedlog")):
 		return "what several modules share knows none of them"
 	}
@@ -234,6 +236,11 @@ func TestBrokenRules(t *testing.T) {
 		{"a test knows the fake", "internal/fleet", "list_test.go", modulePath + "/internal/awstest", true},
 		{"the quickstart knows the fake", "examples/quickstart", "main.go", modulePath + "/internal/awstest", true},
 		{"a part of the fake knows the fake", "internal/awstest/dns", "server.go", modulePath + "/internal/awstest", true},
+		{"the model of Route 53 knows the fake", "dnsfailover/sim/core", "core.go", modulePath + "/internal/awstest", true},
+		{"the simulator knows the fake", "dnsfailover/sim", "sim.go", modulePath + "/internal/awstest", false},
+		{"the simulator knows the model of Route 53", "dnsfailover/sim", "sim.go", modulePath + "/dnsfailover/sim/core", false},
+		{"failover knows the model of Route 53", "dnsfailover", "target.go", modulePath + "/dnsfailover/sim/core", false},
+		{"a test knows the model of Route 53", "dnsfailover", "agree_test.go", modulePath + "/dnsfailover/sim/core", true},
 		{"a name that begins alike", "internal/fleet", "list.go", modulePath + "/internal/awstester", true},
 		{"the upstreams' engine knows Caddy", "ec2upstreams", "pool.go", caddy, false},
 		{"failover's engine knows a part of Caddy", "dnsfailover", "step.go", caddy + "/modules/caddyhttp", false},

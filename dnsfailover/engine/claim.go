@@ -189,8 +189,8 @@ func (s *step) causeNobody(t *TargetState) (Cause, Why) {
 	if s.Role == Active || t.freed {
 		return Absent, Why{Code: TargetAbsent}
 	}
-	if o := &s.offering; o.on && !s.due(o.sentAt+OfferTime) {
-		return NoCause, Why{LeftToActive, o.name} // it has been freed by the one to whom it was offered
+	if s.offered.to != "" && !s.due(s.offered.until) {
+		return NoCause, Why{LeftToActive, s.offered.to} // it has been freed by the one to whom it was offered
 	}
 	for i := range s.Peers {
 		p := &s.Peers[i]

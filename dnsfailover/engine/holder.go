@@ -154,12 +154,12 @@ func (s *step) moved(i int, from, to held) {
 	case from.mine():
 		say.What = Lost
 		s.order.on = s.order.on && i > 0 // it has been carried out
-		if i == 0 && s.offering.on {
+		if i == 0 && s.offered.to == to.name && to.name != "" {
 			if s.now-s.moves.last >= s.cfg.HoldDown {
 				s.moves.count = 0
 			}
 			s.moves = moves{s.now, s.moves.count + 1}
-			s.offering = offerOut{}
+			s.offered, s.offering = given{}, offerOut{}
 		}
 	}
 	say.Epoch = s.Epoch

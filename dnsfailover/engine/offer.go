@@ -50,10 +50,7 @@ func (s *step) forced(i int, h held) bool {
 // makeOffers lets a holder that should not be one find another (R3).
 func (s *step) makeOffers() {
 	why := s.whyOffer()
-	if s.Role != Active {
-		return // what was offered stays known until it is seen who has it now
-	}
-	if why.Code == NoReason {
+	if why.Code == NoReason || s.Role != Active {
 		s.offering = offerOut{}
 		return
 	}
@@ -70,7 +67,7 @@ func (s *step) makeOffers() {
 		return
 	}
 	o.tries++
-	o.sentAt, o.name = s.now, to.Body.Name
+	s.offered = given{to.Body.Name, s.now + OfferTime}
 	o.nextAt = s.now + min(time.Second<<min(o.tries-1, 4), 10*time.Second)
 	if o.to != to.ID {
 		o.to = to.ID
@@ -96,30 +93,30 @@ func (s *step) whyOffer() Why {
 	case !s.able():
 		return Why{Code: IsDenied}
 	case s.Health.Known && !s.Health.OK:
-		if s.due(s.moves.last + s.penalty(0)) {
-			return Why{Code: CheckFails}
-		}
+		return s.unlessSlowed(CheckFails)
 	case s.publicFails():
-		if s.due(s.moves.last + s.penalty(s.cfg.HoldDown)) {
-			return Why{Code: PublicPathFails}
-		}
-	default:
-		return s.whyFailback()
+		return s.unlessSlowed(PublicPathFails)
 	}
-	return Why{}
+	return s.whyFailback()
 }
 
-// penalty is the least time from one hand-over to the next that nobody ordered
-// (R8). It grows with every one that follows within hold_down.
-func (s *step) penalty(least time.Duration) time.Duration {
-	switch n := s.moves.count; {
-	case n == 0:
-		return 0
-	case n < 3:
-		return least
-	default:
-		return max(least, min(BackoffMin<<min(n, 16), s.cfg.HoldDown))
+// unlessSlowed is a reason, when the penalty for flapping is over.
+func (s *step) unlessSlowed(code WhyCode) Why {
+	if !s.due(s.moves.last + s.penalty()) {
+		return Why{}
 	}
+	return Why{Code: code}
+}
+
+// penalty is the least time from one hand-over to the next, but for a stop and
+// an operator (R8). It is none at first, and grows with every one that follows
+// the one before within hold_down: a node that flaps is slowed down.
+func (s *step) penalty() time.Duration {
+	n := s.moves.count
+	if n < 3 {
+		return 0
+	}
+	return min(BackoffMin<<min(n, 16), s.cfg.HoldDown)
 }
 
 // whyFailback names a preferred node that has been healthy for long enough.

@@ -529,6 +529,33 @@ func TestR8(t *testing.T) {
 			t.Fatal("never offered again")
 		}
 	})
+	t.Run("a node that flaps is slowed down", func(t *testing.T) {
+		n := newNode(t)
+		n.active()
+		var waits []time.Duration
+		for epoch := uint64(9); len(waits) < 9; epoch += 2 {
+			n.forget()
+			failed := n.now
+			n.step(Health{OK: false, Started: n.now})
+			for len(n.offered) == 0 {
+				n.run(100 * time.Millisecond)
+			}
+			waits = append(waits, n.now-failed)
+			n.holds[home] = leased("lb2", epoch, addr2) // taken, and given back
+			n.peer["lb2"].body.Active, n.peer["lb2"].body.Epoch = true, epoch
+			n.step(Health{OK: true, Started: n.now})
+			n.run(3 * second)
+			n.wantRole(Standby)
+			n.peer["lb2"].body.Active = false
+			n.holds[home] = leased("lb1", epoch+1, addr1)
+			n.peer["lb2"].body.Epoch, n.peer["lb2"].body.Writes = epoch+1, epoch
+			n.run(5 * second)
+			n.wantRole(Active)
+		}
+		if waits[1] > 2*second || waits[8] < 30*second || waits[8] > n.cfg.HoldDown {
+			t.Errorf("it waits %v", waits)
+		}
+	})
 	t.Run("a dead holder is met with backoff, never with giving up", func(t *testing.T) {
 		n := newNode(t)
 		n.standby()

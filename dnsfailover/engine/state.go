@@ -65,6 +65,7 @@ type State struct {
 	none      bool
 	offer     offerIn
 	offering  offerOut
+	offered   given // the last offer that was made
 	moves     moves
 	order     order
 	former    Lease  // of the home, of the holder before
@@ -197,11 +198,15 @@ type offerIn struct {
 type offerOut struct {
 	on     bool
 	why    Why
-	sentAt time.Duration
 	nextAt time.Duration
 	tries  int
 	to     string // peer id
-	name   string // and name
+}
+
+// given is an offer that a peer may act upon until some time.
+type given struct {
+	to    string // its name; empty if none was made
+	until time.Duration
 }
 
 // moves are the hand-overs of this node of late (R8).

@@ -97,7 +97,7 @@ func (s *step) awake() {
 		s.distrust(t)
 	}
 	s.Witness.Ended, s.Control.Ended = false, false
-	s.offer, s.offering, s.resumed, s.none = offerIn{}, offerOut{}, false, false
+	s.offer, s.offering, s.offered, s.resumed, s.none = offerIn{}, offerOut{}, given{}, false, false
 }
 
 // fold takes an event into the state.

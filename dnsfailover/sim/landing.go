@@ -70,8 +70,7 @@ func (w *world) landed(c *call, before *version, outcome engine.Outcome, lost bo
 // handedOver looks at a move by an offer.
 func (w *world) handedOver(c *call, from int) {
 	w.cover.HandOvers++
-	voluntary := c.why.Why.Code == engine.Preferred || c.why.Why.Code == engine.PublicPathFails
-	if c.t.index > 0 || !voluntary || c.why.From != nodeNames[from] {
+	if c.t.index > 0 || c.why.Why.Code != engine.Preferred || c.why.From != nodeNames[from] {
 		return
 	}
 	n := w.nodes[from]

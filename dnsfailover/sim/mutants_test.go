@@ -94,9 +94,6 @@ var mutants = []mutant{
 	{"failback as often as one likes", "R8", []edit{
 		{"engine/offer.go", " ||\n\t\ts.home().claimNew && !s.due(s.home().claimSeen+s.cfg.HoldDown)", ""},
 	}},
-	{"offers for the public path as often as one likes", "R8", []edit{
-		{"engine/offer.go", "s.due(s.moves.last + s.penalty(s.cfg.HoldDown))", "true"},
-	}},
 	{"no settling time", "R9", []edit{
 		{"engine/settings.go", "\treturn seen + Settle + time.Duration(misses-1)*c.Interval", "\treturn 0"},
 	}},
