@@ -182,6 +182,8 @@ func (s *step) witnesses(h string) (speaks, sure bool) {
 			continue
 		}
 		switch f := s.holder(s.cfg, i); {
+		case s.Targets[i].contrary != "":
+			return true, false
 		case f.who == peer && f.name == h:
 		case f.mine() || f.who == peer:
 			return false, false

@@ -107,7 +107,7 @@ func (w *world) allWell() (ok bool, why string) {
 		if h == stranger {
 			return false, t.id + " is with somebody else who does not work"
 		}
-		if h == nobody && i > 0 && healthy == 0 && !w.able(home) {
+		if i > 0 && healthy == 0 && !w.able(home) {
 			continue // nobody can write it who should
 		}
 		if h == nobody {
@@ -121,7 +121,7 @@ func (w *world) allWell() (ok bool, why string) {
 			return true, "" // it stays where it is, and the rest too
 		}
 		switch {
-		case h != home && (healthy > 0 || w.able(home)):
+		case h != home:
 			return false, t.id + " is with " + nodeNames[h] + ", and the home with " + nodeNames[home]
 		case !n.up || n.frozen > 0 || n.leaving:
 			return false, t.id + " is with " + nodeNames[h] + ", which does not run"

@@ -125,8 +125,8 @@ func (n *node) sendOffer(a engine.SendOffer) {
 	}
 	w.cover.Whys[a.Offer.Why.Code]++
 	w.tracef(n.id, "offers %s the service: %s", nodeNames[to], a.Offer.Why)
-	// A peer that has just been started has no check to speak of.
-	if p := w.nodes[to]; a.Offer.Why.Code == engine.CheckFails && p.up && p.healthKnown && w.now-p.began > n.cfg.Interval && p.passedAt+p.zero < n.failedAt+n.zero {
+	// A peer that has just been started has no check to speak of, and one whose machine stood still takes an old one for a new one.
+	if p := w.nodes[to]; a.Offer.Why.Code == engine.CheckFails && p.up && p.healthKnown && w.now-p.began > n.cfg.Interval && p.zero == p.passedZero && p.passedW < n.failedW {
 		w.fail("R3", "%s offers to %s, whose checks have not passed since its own failed", nodeNames[n.id], nodeNames[to])
 		return
 	}

@@ -59,6 +59,9 @@ type node struct {
 	passing         int           // rounds that passed
 	failedAt        time.Duration // by its own clock
 	passedAt        time.Duration
+	failedW         time.Duration // the same by the world's clock
+	passedW         time.Duration
+	passedZero      time.Duration // and zero then: it changes when the machine is stopped
 	healthKnown     bool
 	healthy         bool // what its engine was last told
 	secret          int8 // not zero: another one than the rest has
@@ -259,13 +262,13 @@ func (n *node) checkRound() {
 	now := n.clock()
 	if n.sick > 0 || n.sickCheck > 0 {
 		if n.failing == 0 {
-			n.failedAt = now
+			n.failedAt, n.failedW = now, n.w.now
 		}
 		n.failing++
 		n.passing = 0
 	} else {
 		n.passing++
-		n.passedAt = now
+		n.passedAt, n.passedW, n.passedZero = now, n.w.now, n.zero
 		if n.healthy || !n.healthKnown || n.passing >= n.cfg.Rise {
 			n.failing = 0
 		}

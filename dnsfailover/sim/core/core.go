@@ -4,12 +4,13 @@
 // for tests: nothing else imports it.
 //
 // A call is one attempt. The clock of a simulation stands still during a call, so
-// repetitions would meet the same full bucket and the same change under way.
+// repetitions would meet the same empty bucket and the same change under way.
 package core
 
 import (
 	"errors"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,13 +19,8 @@ import (
 	"github.com/caddy-ec2/caddy-ec2/internal/awstest"
 )
 
-const (
-	// changeTime is how long Route 53 goes on processing a change.
-	changeTime = 200 * time.Millisecond
-
-	foreignAddr  = "203.0.113.99"
-	foreignSetID = "a"
-)
+// changeTime is how long Route 53 goes on processing a change.
+const changeTime = 200 * time.Millisecond
 
 // Record is a record in the zone example.com of a fake Route 53, with the account's
 // five requests a second, and changes that take a while to be processed.
@@ -101,7 +97,7 @@ func (r *Record) Swap(from engine.Reading, to engine.Value) (engine.Reading, eng
 	return engine.Reading{}, outcome
 }
 
-// outcomeOf panics at an error that no schedule has.
+// outcomeOf panics at an error that is not modelled.
 func outcomeOf(err error) engine.Outcome {
 	var e *awstest.Error
 	switch {
@@ -142,7 +138,7 @@ func (r *Record) Edit(to engine.Reading) {
 		s := awstest.RecordSet{Name: r.name, Type: "A", TTL: int64(to.TTL), Values: strings.Split(to.Addrs, ",")}
 		if to.Refuse != "" {
 			weight := int64(1)
-			s.Values, s.SetID, s.Weight = []string{foreignAddr}, foreignSetID, &weight
+			s.Values, s.SetID, s.Weight = []string{"203.0.113.99"}, "a", &weight
 		}
 		must(r.Cloud.SetRecord(r.Zone, s))
 	}
@@ -164,7 +160,7 @@ func sets(in []awstest.RecordSet) []record.Set {
 	for _, s := range in {
 		odd := ""
 		if s.SetID != "" {
-			odd = `weighted (set identifier "` + foreignSetID + `")`
+			odd = "weighted (set identifier " + strconv.Quote(s.SetID) + ")" // in the words of the real target
 		}
 		out = append(out, record.Set{Name: s.Name, Type: s.Type, TTL: int(s.TTL), Values: s.Values, Odd: odd})
 	}
