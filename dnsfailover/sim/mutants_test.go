@@ -32,7 +32,7 @@ var mutants = []mutant{
 		{"engine/claim.go", "\tcase t.unsure, t.contrary != \"\":\n\t\ts.hint(t)\n\t\treturn\n", ""},
 	}},
 	{"UPSERT instead of compare-and-swap", "I1", []edit{
-		{"sim/core_test.go", "\t\taction := awstest.Create\n\t\tif b.Delete {\n\t\t\taction = awstest.Delete\n\t\t}\n", "\t\taction := awstest.Upsert\n\t\tif b.Delete {\n\t\t\tcontinue\n\t\t}\n"},
+		{"sim/core/core.go", "\t\taction := awstest.Create\n\t\tif b.Delete {\n\t\t\taction = awstest.Delete\n\t\t}\n", "\t\taction := awstest.Upsert\n\t\tif b.Delete {\n\t\t\tcontinue\n\t\t}\n"},
 	}},
 	{"an address is claimed before it is freed", "I2", []edit{
 		{"engine/claim.go", "if c.Kind == Address && t.Reading.Exists {", "if false {"},
