@@ -50,10 +50,10 @@ var mutants = []mutant{
 		{"engine/claim.go", "\tcase !s.due(t.retryAt):", "\tcase t.failures > 3 || !s.due(t.retryAt):"},
 	}},
 	{"a process resumes at once", "R2", []edit{
-		{"engine/claim.go", "if !s.resumed && s.heardAll() {", "if !s.resumed {"},
+		{"engine/role.go", "if !s.resumed && s.heardAll() {", "if !s.resumed {"},
 	}},
 	{"a higher epoch is not heeded", "R2", []edit{
-		{"engine/claim.go", "if p.Body.Active && p.Body.Epoch > s.home().Reading.Lease.Epoch && !p.Gone", "if p.Body.Active && p.Body.Epoch > 1<<40 && !p.Gone"},
+		{"engine/role.go", "if p.Body.Active && p.Body.Epoch > s.home().Reading.Lease.Epoch && !p.Gone", "if p.Body.Active && p.Body.Epoch > 1<<40 && !p.Gone"},
 	}},
 	{"an offer goes to a peer that has not passed since", "R3", []edit{
 		{"engine/offer.go", "case why.Code == CheckFails && p.asked-p.Body.Checked <= s.Health.Failed:", "case false:"},
