@@ -110,9 +110,10 @@ func (s *step) foldWrite(id string, o Outcome, r Reading) {
 	t := &s.Targets[i]
 	if t.busy != swapping && t.busy != freeing {
 		// It was given up, and has ended after all.
-		if o == Done {
+		switch o {
+		case Done:
 			s.distrust(t)
-		} else if o == Denied {
+		case Denied:
 			s.deny(t, true)
 		}
 		return

@@ -29,7 +29,7 @@ func (w *world) judge(n *node, t *target, from engine.Reading, cause engine.Caus
 		w.fail("sleep", "%s writes %s and has not read it since it woke up", name, t.id)
 		return
 	}
-	if address := t.kind == engine.Address; o == opFree && !(address && from.Exists) || o == opSwap && address && from.Exists {
+	if address := t.kind == engine.Address; o == opFree && (!address || !from.Exists) || o == opSwap && address && from.Exists {
 		w.fail("I2", "%s wants to %s %s, which %s has", name, opNames[o], t.id, w.holderName(t, from))
 		return
 	}
@@ -241,7 +241,7 @@ func (w *world) judgeSilence(n *node, t *target, from engine.Reading, holder int
 	case v != nil && v.claimAt >= 0 && v.claimer && w.now < v.claimAt+engine.Settle && (t.index == 0 || t.kind == engine.Address):
 		w.fail("R9", "%s says that %s is silent %s after its claim", name, other, stamp(w.now-v.claimAt))
 	case v != nil && v.claimAt >= 0 && v.claimer && w.now < v.claimAt+n.cfg.HoldDown && n.began < v.claimAt &&
-		g.before != nobody && g.before != holder && !td.answersSince(v.claimAt, n.cfg.Rise) && !(td.answersSince(v.claimAt, 1) && !td.body.Healthy):
+		g.before != nobody && g.before != holder && !td.answersSince(v.claimAt, n.cfg.Rise) && (!td.answersSince(v.claimAt, 1) || td.body.Healthy):
 		w.fail("I6", "%s has not heard %s since its claim %s ago, and takes %s on its silence", name, other, stamp(w.now-v.claimAt), t.id)
 	}
 	for third := range w.plan.Nodes {
