@@ -2,17 +2,22 @@ package engine
 
 import "time"
 
-// Action is something for the loop to do. All but Tell and Left end in an event.
+// Action is something for the loop to do. All but SendOffer, Tell and Left end
+// in an event; that of a Read, Swap or Free bears its Call.
 type Action interface{ action() }
 
 // Read reads a target.
-type Read struct{ Target string }
+type Read struct {
+	Target string
+	Call   uint64
+}
 
 // Swap writes a target, if it holds exactly what From says, and not otherwise.
 // An address must be free. A process that can't send it before Deadline must
 // not send it; that is Busy.
 type Swap struct {
 	Target   string
+	Call     uint64
 	From     Reading
 	To       Value
 	Cause    Cause
@@ -22,6 +27,7 @@ type Swap struct {
 // Free takes an address from the association of From, and from no other.
 type Free struct {
 	Target   string
+	Call     uint64
 	From     Reading
 	Cause    Cause
 	Deadline time.Duration

@@ -98,7 +98,7 @@ func (s *step) causePeer(name string, i int) (Cause, Why) {
 		}
 	}
 	if i == 0 && s.cfg.Targets[0].Kind == Record {
-		if q := s.activePeer(); q != nil && q.Body.Epoch > s.home().Reading.Lease.Epoch {
+		if q := s.activePeer(); q != nil && q.Body.Epoch > s.home().Reading.Lease.Epoch && !s.offers(q.Body.Name) {
 			return NoCause, Why{LeftToActive, q.Body.Name}
 		}
 	}
@@ -116,7 +116,7 @@ func (s *step) offers(name string) bool {
 		epoch = s.Epoch
 	}
 	if s.holder(s.cfg, 0).who == me {
-		epoch--
+		return epoch <= s.offer.Epoch+1
 	}
 	return epoch <= s.offer.Epoch
 }
@@ -182,6 +182,8 @@ func (s *step) turn(i int, cause Cause) (at time.Duration, later bool, waits Why
 		return Never, false, Why{Code: IsLeaving}
 	case !s.able():
 		return Never, false, Why{Code: IsDenied}
+	case s.doubled():
+		return Never, false, Why{SameName, s.cfg.Node}
 	case cause == Own || cause == Adopt:
 		if !s.resumed {
 			return Never, false, Why{Code: PeersUnheard}
@@ -191,6 +193,9 @@ func (s *step) turn(i int, cause Cause) (at time.Duration, later bool, waits Why
 	holder := s.holder(s.cfg, i).name
 	before, healthy := s.rank(holder, true)
 	fit := s.Health.Known && s.Health.OK
+	if fit || healthy > 0 {
+		s.none = false
+	}
 	switch {
 	case fit && cause == ByOffer:
 		return s.now, false, Why{}
@@ -203,7 +208,6 @@ func (s *step) turn(i int, cause Cause) (at time.Duration, later bool, waits Why
 	case fit:
 		return t.verdict.at + time.Duration(before)*Stagger, before > 0, Why{}
 	case healthy > 0:
-		s.none = false
 		return Never, false, Why{Code: IsUnhealthy}
 	}
 	// Nobody is healthy. An unhealthy node is better than none.
@@ -217,24 +221,22 @@ func (s *step) turn(i int, cause Cause) (at time.Duration, later bool, waits Why
 // write emits the write of a target from exactly the reading that was judged.
 func (s *step) write(i int, cause Cause, why Why) {
 	t, c := &s.Targets[i], &s.cfg.Targets[i]
-	t.busy, t.busySince, t.why = swapping, s.now, why
+	t.why = why
 	if h := s.holder(s.cfg, i); h.who == peer {
 		t.taken = h.name
 	} else if !t.freed {
 		t.taken = ""
 	}
-	s.due(t.busySince + CallTime)
 	if s.Role != Active && i > 0 {
 		s.tentative = s.Epoch + 1
 	}
 	if c.Kind == Address && t.Reading.Exists {
-		t.busy = freeing
-		s.do(Free{Target: t.ID, From: t.Reading, Cause: cause, Deadline: s.now + WriteTime})
+		s.do(Free{Target: t.ID, Call: s.call(t, freeing), From: t.Reading, Cause: cause, Deadline: s.now + WriteTime})
 		return
 	}
 	s.nonces++
 	s.do(Swap{
-		Target: t.ID, From: t.Reading, Cause: cause, Deadline: s.now + WriteTime,
+		Target: t.ID, Call: s.call(t, swapping), From: t.Reading, Cause: cause, Deadline: s.now + WriteTime,
 		To: Value{Addrs: c.Addrs, TTL: c.TTL, Lease: Lease{
 			Epoch: s.epochFor(i, cause), Holder: s.cfg.Node, Instance: s.cfg.Instance, Nonce: s.nonce(),
 			Addrs: c.Addrs, Hash: s.cfg.Hash, Mode: s.cfg.Mode,

@@ -28,7 +28,8 @@ const (
 	Mismatched
 )
 
-// Heartbeat is the end of a heartbeat to a peer. After a refusal the loop asks
+// Heartbeat is the end of a heartbeat to a peer. There is one at a time to each
+// peer, so they end in the order in which they were sent. After a refusal the loop asks
 // again at once, until Refusals are together or the peer answers.
 type Heartbeat struct {
 	Peer  string // as in [Settings.Peers]
@@ -50,6 +51,7 @@ type Health struct {
 // ReadDone is the end of a [Read].
 type ReadDone struct {
 	Target  string
+	Call    uint64
 	Outcome Outcome // Done, Busy, Unknown or Denied
 	Reading Reading // if done
 }
@@ -57,6 +59,7 @@ type ReadDone struct {
 // SwapDone is the end of a [Swap].
 type SwapDone struct {
 	Target  string
+	Call    uint64
 	Outcome Outcome
 	Reading Reading // if done: what the target holds now
 }
@@ -64,6 +67,7 @@ type SwapDone struct {
 // FreeDone is the end of a [Free].
 type FreeDone struct {
 	Target  string
+	Call    uint64
 	Outcome Outcome
 	Reading Reading // if done: that of the free address
 }

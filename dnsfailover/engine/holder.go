@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -48,7 +49,7 @@ func (st *State) holder(cfg *Settings, i int) held {
 		}
 		// Its holder may be one that has not been heard since this node started.
 		for _, l := range []*Lease{&st.Targets[0].Reading.Lease, &st.former} {
-			if l.Holder != "" && l.Holder != cfg.Node && l.Instance == r.Instance {
+			if l.Holder != "" && l.Holder != cfg.Node && l.Instance == r.Instance && st.anyOf(l.Holder) {
 				return held{peer, l.Holder}
 			}
 		}
@@ -60,10 +61,11 @@ func (st *State) holder(cfg *Settings, i int) held {
 	case r.Lease.Holder == cfg.Node:
 		return held{me, cfg.Node}
 	}
-	for i := range st.Peers {
-		if n := st.Peers[i].Body.Name; n == r.Lease.Holder || n == "" {
-			return held{peer, r.Lease.Holder}
-		}
+	if st.anyOf(r.Lease.Holder) {
+		return held{peer, r.Lease.Holder}
+	}
+	if r.Lease.Instance == cfg.Instance && r.Addrs == c.Addrs {
+		return held{bare, cfg.Node} // under the name that it had before
 	}
 	return held{who: stranger} // of a node that is no peer
 }
@@ -104,7 +106,7 @@ func (s *step) learn(i int, r Reading, sent time.Duration) {
 	t, c := &s.Targets[i], &s.cfg.Targets[i]
 	before := s.holder(s.cfg, i)
 	if r.Token != t.Reading.Token || !t.Known {
-		t.verdict = verdict{}
+		t.verdict, t.refused = verdict{}, 0
 		t.freed = t.busy == freeing
 	}
 	first := !t.Known
@@ -122,10 +124,11 @@ func (s *step) learn(i int, r Reading, sent time.Duration) {
 	}
 	t.claim, t.claimSeen, t.claimNew = claim, s.now, !first
 	t.failures = 0
-	now := s.holder(s.cfg, i)
-	if p := s.peer(now.name); p != nil {
-		t.answersAt = p.Answers
+	if i == 0 && c.Kind == Record && before.mine() && !r.Exists && s.offered.to == "" {
+		t.freed = true // somebody has deleted it: it is put back at once
 	}
+	now := s.holder(s.cfg, i)
+	t.answersAt = s.answersOf(now.name)
 	if i == 0 {
 		s.Witness.Armed, s.Witness.Ended = false, false
 	}
@@ -148,7 +151,7 @@ func (s *step) moved(i int, from, to held) {
 			s.Epoch++ // an association has no number, and nodes count
 		}
 		s.resumed = true
-		say.What, say.From, say.Why, say.Order = Claimed, t.taken, t.why, s.order.reason
+		say.What, say.From, say.Why, say.Order = Claimed, t.taken, t.why, s.orderOf(t.why)
 	case to.mine() == from.mine() && to.mine(), to.who == nobody && t.freed:
 		return
 	case from.mine():
@@ -197,11 +200,10 @@ func (s *step) witnesses(h string) (speaks, sure bool) {
 // dead judges the holder of a target (R4).
 func (s *step) dead(h string, i int) (Cause, Why) {
 	t := &s.Targets[i]
-	named := s.peer(h)
-	gone, misses, first := true, int(^uint(0)>>1), Never
+	gone, misses, first := true, math.MaxInt, Never
 	for i := range s.Peers {
 		p := &s.Peers[i]
-		if named != nil && p != named || named == nil && p.Body.Name != "" {
+		if !s.maybe(p, h) {
 			continue
 		}
 		if p.Up {
@@ -235,7 +237,7 @@ func (s *step) dead(h string, i int) (Cause, Why) {
 	if !s.due(s.cfg.settleTime(t.claimSeen, need)) {
 		return NoCause, Why{Settling, h}
 	}
-	if t.claimNew && (named == nil || named.Answers-t.answersAt < s.cfg.Rise) && !s.due(t.claimSeen+s.cfg.HoldDown) {
+	if t.claimNew && s.answersOf(h)-t.answersAt < s.cfg.Rise && !s.due(t.claimSeen+s.cfg.HoldDown) {
 		return NoCause, Why{HoldingDown, h}
 	}
 	if s.Control.Armed {
@@ -247,7 +249,7 @@ func (s *step) dead(h string, i int) (Cause, Why) {
 		}
 	}
 	for i := range s.Peers {
-		if q := &s.Peers[i]; q.Up && q != named && slices.Contains(q.Body.Hears, h) {
+		if q := &s.Peers[i]; q.Up && q.Body.Name != h && slices.Contains(q.Body.Hears, h) {
 			return NoCause, Why{PeerHearsHolder, q.Body.Name}
 		}
 	}

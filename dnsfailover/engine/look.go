@@ -9,6 +9,14 @@ import (
 // hint asks for a reading as soon as may be.
 func (s *step) hint(t *TargetState) { t.hint = true }
 
+// call begins a call on a target, and returns its number.
+func (s *step) call(t *TargetState, c call) uint64 {
+	s.calls++
+	t.busy, t.call, t.busySince = c, s.calls, s.now
+	s.due(s.now + CallTime)
+	return s.calls
+}
+
 // distrust has a target read before it is written again.
 func (s *step) distrust(t *TargetState) {
 	t.unsure, t.unsureAt, t.hintAt = true, s.now, s.now
@@ -24,15 +32,12 @@ func (s *step) expire() {
 	for i := range s.Targets {
 		t := &s.Targets[i]
 		if t.busy != idle && s.due(t.busySince+CallTime) {
-			s.foldWrite(t.ID, Unknown, Reading{})
-			s.foldRead(ReadDone{Target: t.ID, Outcome: Unknown})
+			s.foldWrite(t.ID, t.call, Unknown, Reading{})
+			s.foldRead(ReadDone{Target: t.ID, Call: t.call, Outcome: Unknown})
 		}
 		// What was denied is tried again after a while.
 		if t.Denied && s.due(t.DeniedAt+s.cfg.HoldDown) {
-			if t.toWrite {
-				t.Denied = false
-				s.tell(Tell{What: Able, Target: t.ID})
-			}
+			t.Denied = !t.toWrite // a write shows itself whether it may
 			s.hint(t)
 		}
 	}
@@ -47,16 +52,15 @@ func (s *step) look() {
 		}
 		wanted := t.hint || t.unsure || !t.Known
 		if s.due(t.nextLook) || wanted && s.due(t.hintAt) {
-			t.busy, t.busySince, t.hint = reading, s.now, false
-			s.due(t.busySince + CallTime)
-			s.do(Read{Target: t.ID})
+			t.hint = false
+			s.do(Read{Target: t.ID, Call: s.call(t, reading)})
 		}
 	}
 }
 
 func (s *step) foldRead(e ReadDone) {
 	i := s.target(e.Target)
-	if i < 0 || s.Targets[i].busy != reading {
+	if i < 0 || s.Targets[i].busy != reading || s.Targets[i].call != e.Call {
 		return
 	}
 	t := &s.Targets[i]
@@ -73,8 +77,7 @@ func (s *step) foldRead(e ReadDone) {
 		return
 	}
 	if t.Denied && !t.toWrite {
-		t.Denied = false
-		s.tell(Tell{What: Able, Target: t.ID})
+		s.allow(t)
 	}
 	t.misreads = 0
 	if token := e.Reading.Token; s.cfg.Targets[i].Kind == Address && t.Known && token != t.Reading.Token && token != t.contrary {
@@ -102,13 +105,13 @@ func (s *step) foldRead(e ReadDone) {
 }
 
 // foldWrite takes in how a Swap or a Free ended.
-func (s *step) foldWrite(id string, o Outcome, r Reading) {
+func (s *step) foldWrite(id string, call uint64, o Outcome, r Reading) {
 	i := s.target(id)
 	if i < 0 {
 		return
 	}
 	t := &s.Targets[i]
-	if t.busy != swapping && t.busy != freeing {
+	if t.busy != swapping && t.busy != freeing || t.call != call {
 		// It was given up, and has ended after all.
 		switch o {
 		case Done:
@@ -119,6 +122,7 @@ func (s *step) foldWrite(id string, o Outcome, r Reading) {
 		return
 	}
 	if o == Done {
+		s.allow(t)
 		mine := s.holder(s.cfg, i).mine()
 		t.failures, t.hints, t.hintAt = 0, 0, s.now
 		t.nextLook = s.now + LookActive
@@ -141,7 +145,11 @@ func (s *step) foldWrite(id string, o Outcome, r Reading) {
 		// Whoever was faster is there to be read.
 		t.failures, t.why = 0, Why{}
 		s.distrust(t)
-		s.tell(Tell{What: Contested, Target: t.ID, Epoch: s.Epoch})
+		if t.refused++; t.refused == 1 {
+			s.tell(Tell{What: Contested, Target: t.ID, Epoch: s.Epoch})
+			break
+		}
+		t.retryAt = s.now + s.backoff(i, t.refused) // what is read does not explain it
 	case Denied:
 		t.failures, t.why = 0, Why{}
 		s.order.on = false // an operator can't help that either
@@ -157,10 +165,19 @@ func (s *step) foldWrite(id string, o Outcome, r Reading) {
 
 // deny makes the node unable (R10).
 func (s *step) deny(t *TargetState, write bool) {
-	if !t.Denied {
+	if t.denials++; t.denials == 1 {
 		s.tell(Tell{What: Unable, Target: t.ID, Why: Why{Code: IsDenied}})
 	}
-	t.Denied, t.DeniedAt, t.toWrite = true, s.now, write
+	t.toWrite = write || t.Denied && t.toWrite
+	t.Denied, t.DeniedAt = true, s.now
+}
+
+// allow ends that.
+func (s *step) allow(t *TargetState) {
+	if t.denials > 0 {
+		s.tell(Tell{What: Able, Target: t.ID})
+	}
+	t.Denied, t.denials = false, 0
 }
 
 // backoff is the delay after the n-th failure in a row: at least half of what

@@ -156,14 +156,14 @@ func (n *node) step(e Event) {
 func (n *node) carryOut(a Action) Event {
 	switch a := a.(type) {
 	case Read:
-		return ReadDone{Target: a.Target, Outcome: n.reads, Reading: n.holds[a.Target]}
+		return ReadDone{Target: a.Target, Call: a.Call, Outcome: n.reads, Reading: n.holds[a.Target]}
 	case Swap:
 		o := n.writes(a.Target)
 		if o == Done && n.holds[a.Target].Token != a.From.Token {
 			o = Conflict
 		}
 		if o != Done {
-			return SwapDone{Target: a.Target, Outcome: o}
+			return SwapDone{Target: a.Target, Call: a.Call, Outcome: o}
 		}
 		r := Reading{Exists: true, Addrs: a.To.Addrs, TTL: a.To.TTL, Lease: a.To.Lease}
 		if n.cfg.Targets[n.st.target(a.Target)].Kind == Address {
@@ -172,17 +172,17 @@ func (n *node) carryOut(a Action) Event {
 			r = sealed(r)
 		}
 		n.holds[a.Target] = r
-		return SwapDone{Target: a.Target, Reading: r}
+		return SwapDone{Target: a.Target, Call: a.Call, Reading: r}
 	case Free:
 		o := n.writes(a.Target)
 		if o == Done && n.holds[a.Target].Token != a.From.Token {
 			o = Conflict
 		}
 		if o != Done {
-			return FreeDone{Target: a.Target, Outcome: o}
+			return FreeDone{Target: a.Target, Call: a.Call, Outcome: o}
 		}
 		n.holds[a.Target] = Reading{Token: "free"}
-		return FreeDone{Target: a.Target, Reading: n.holds[a.Target]}
+		return FreeDone{Target: a.Target, Call: a.Call, Reading: n.holds[a.Target]}
 	case AskWitness:
 		if n.probeAll {
 			return WitnessDone{OK: n.witness, Started: n.now}

@@ -47,6 +47,14 @@ func (s *step) forced(i int, h held) bool {
 	return false
 }
 
+// orderOf is the operator's reason, if it was an operator who wanted something.
+func (s *step) orderOf(why Why) string {
+	if why.Code != OperatorSays {
+		return ""
+	}
+	return s.order.reason
+}
+
 // makeOffers lets a holder that should not be one find another (R3).
 func (s *step) makeOffers() {
 	why := s.whyOffer()
@@ -69,10 +77,10 @@ func (s *step) makeOffers() {
 	o.tries++
 	s.offered = given{to.Body.Name, s.now + OfferTime}
 	o.nextAt = s.now + min(time.Second<<min(o.tries-1, 4), 10*time.Second)
-	if o.to != to.ID {
-		o.to = to.ID
-		s.tell(Tell{What: Offering, Target: s.home().ID, From: s.cfg.Node, To: to.Body.Name, Epoch: s.Epoch, Why: why, Order: s.order.reason})
+	if o.to != to.ID && o.tries <= 2*len(s.Peers) {
+		s.tell(Tell{What: Offering, Target: s.home().ID, From: s.cfg.Node, To: to.Body.Name, Epoch: s.Epoch, Why: why, Order: s.orderOf(why)})
 	}
+	o.to = to.ID
 	s.do(SendOffer{Peer: to.ID, Offer: Offer{From: s.cfg.Node, Epoch: s.Epoch, Why: why}})
 	h.hintAt = max(h.hintAt, s.now+time.Second)
 	s.hint(h)
@@ -93,19 +101,17 @@ func (s *step) whyOffer() Why {
 	case !s.able():
 		return Why{Code: IsDenied}
 	case s.Health.Known && !s.Health.OK:
-		return s.unlessSlowed(CheckFails)
+		if !s.due(s.moves.last + s.penalty()) {
+			return Why{}
+		}
+		return Why{Code: CheckFails}
 	case s.publicFails():
-		return s.unlessSlowed(PublicPathFails)
+		if s.moves.count > 0 && !s.due(s.moves.last+s.cfg.HoldDown) {
+			return Why{}
+		}
+		return Why{Code: PublicPathFails}
 	}
 	return s.whyFailback()
-}
-
-// unlessSlowed is a reason, when the penalty for flapping is over.
-func (s *step) unlessSlowed(code WhyCode) Why {
-	if !s.due(s.moves.last + s.penalty()) {
-		return Why{}
-	}
-	return Why{Code: code}
 }
 
 // penalty is the least time from one hand-over to the next, but for a stop and
@@ -173,8 +179,16 @@ func (s *step) leave() {
 	if !s.Leaving || s.left {
 		return
 	}
-	if s.Role != Active || s.taker(Why{Code: Stopping}, 0) == nil {
-		s.left = true
-		s.do(Left{})
+	for i := range s.Targets {
+		if b := s.Targets[i].busy; b == swapping || b == freeing {
+			return // it may yet get what it has asked for
+		}
 	}
+	for i := range s.Peers {
+		if p := &s.Peers[i]; s.Role == Active && s.ableNode(p) && p.Body.Healthy {
+			return
+		}
+	}
+	s.left = true
+	s.do(Left{})
 }

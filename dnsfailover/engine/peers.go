@@ -69,14 +69,51 @@ func (s *step) foldAnswer(p *PeerState, e Heartbeat) {
 	}
 }
 
-// peer is the peer of a name, or nil.
-func (s *step) peer(name string) *PeerState {
+// peer is the peer of a name, or nil. Two addresses may lead to one node, or
+// have led to it: the one that answers counts.
+func (s *step) peer(name string) (named *PeerState) {
 	for i := range s.Peers {
-		if s.Peers[i].Body.Name == name && name != "" {
-			return &s.Peers[i]
+		if p := &s.Peers[i]; p.Body.Name == name && name != "" && (named == nil || p.Up && !named.Up) {
+			named = p
 		}
 	}
-	return nil
+	return named
+}
+
+// maybe reports whether a peer is the node of that name, or may be as far as is
+// known: it has not been heard yet, and no other is.
+func (s *State) maybe(p *PeerState, name string) bool {
+	if p.Body.Name != "" {
+		return p.Body.Name == name
+	}
+	return !slices.ContainsFunc(s.Peers, func(q PeerState) bool { return q.Body.Name == name })
+}
+
+// anyOf reports whether there is a peer that may be the node of that name.
+func (s *State) anyOf(name string) bool {
+	for i := range s.Peers {
+		if s.maybe(&s.Peers[i], name) {
+			return true
+		}
+	}
+	return false
+}
+
+// answersOf counts the answers of a node.
+func (s *step) answersOf(name string) (n int) {
+	for i := range s.Peers {
+		if p := &s.Peers[i]; p.Body.Name == name {
+			n += p.Answers
+		}
+	}
+	return n
+}
+
+// doubled reports whether another machine answers under this node's name. Each
+// would take the other's lease for its own.
+func (s *step) doubled() bool {
+	p := s.peer(s.cfg.Node)
+	return p != nil && p.Up && p.Body.Instance != s.cfg.Instance
 }
 
 // heardAll reports whether every peer has been heard, or found silent, since
@@ -95,7 +132,7 @@ func (s *step) living(p *PeerState) bool {
 	return p.Known && !p.Gone && !p.Alien && p.Misses < s.cfg.Fall
 }
 
-// able reports whether a peer could take the service, whatever its health.
+// ableNode reports whether a peer could take the service, whatever its health.
 func (s *step) ableNode(p *PeerState) bool {
 	return s.living(p) && p.Body.Able && !p.Body.Leaving && !p.Body.Paused && p.Body.Hash == s.cfg.Hash
 }

@@ -44,10 +44,9 @@ func (s *step) suspects(h held) (suspect bool, first time.Duration) {
 	if h.who != peer {
 		return false, 0
 	}
-	named := s.peer(h.name)
 	for i := range s.Peers {
 		p := &s.Peers[i]
-		if (named == nil && p.Body.Name == "" || p == named) && p.Misses > 0 && (!suspect || p.FirstMiss < first) {
+		if s.maybe(p, h.name) && p.Misses > 0 && (!suspect || p.FirstMiss < first) {
 			suspect, first = true, p.FirstMiss
 		}
 	}

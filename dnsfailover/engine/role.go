@@ -1,9 +1,12 @@
 package engine
 
+import "strings"
+
 // judge derives what this node is to the service from what it has read and
 // heard.
 func (s *step) judge() {
 	if len(s.Targets) == 0 {
+		s.Role, s.Provisional = Standby, 0
 		return
 	}
 	if !s.resumed && s.heardAll() {
@@ -27,7 +30,7 @@ func (s *step) judge() {
 		s.Role = Standby
 	}
 	switch {
-	case was == Starting && s.Role == Active && s.home().Reading.Lease.Nonce != s.nonce():
+	case was == Starting && s.Role == Active && !strings.HasPrefix(s.home().Reading.Lease.Nonce, s.cfg.Boot+"-"):
 		s.tell(Tell{What: Resumed, Target: s.home().ID, To: s.cfg.Node, Epoch: s.Epoch})
 	case was == Active && s.Role == Standby && home.who == me:
 		s.tell(Tell{What: Yielded, Target: s.home().ID, From: s.cfg.Node, Epoch: s.Epoch})

@@ -71,6 +71,8 @@ type Settings struct {
 	// service is offered to it. Zero is never.
 	Failback time.Duration
 
+	// All durations and counts below must be positive.
+
 	// HoldDown is how long silence alone moves the service no second time (R7),
 	// the least time between two voluntary moves (R8), and the time after which
 	// a node that was denied something tries it again (R10).
@@ -85,8 +87,9 @@ type Settings struct {
 	// the epoch: a record, or an address if there is no record.
 	Targets []Target
 
-	// Hash is that of the service's definition, and Mode its mode. Nodes that
-	// were told something else write only if the holder is dead.
+	// Hash is that of the service's definition. Nodes that were told something
+	// else write only if the holder is dead, or defers. Mode is written into the
+	// lease; this engine holds services of which one node is active.
 	Hash, Mode string
 }
 

@@ -69,6 +69,7 @@ type State struct {
 	moves     moves
 	order     order
 	former    Lease  // of the home, of the holder before
+	calls     uint64 // that were begun
 	nonces    uint64 // writes that were begun
 	writes    uint64 // writes that are known to be done
 	public    publicPath
@@ -126,6 +127,7 @@ type TargetState struct {
 	answersAt int           // answers of the holder's peer at that time
 
 	busy      call
+	call      uint64 // the number of that call
 	busySince time.Duration
 	why       Why           // of the write whose outcome is open
 	unsure    bool          // what was read last may be old: read before a write
@@ -138,7 +140,9 @@ type TargetState struct {
 	retryAt   time.Duration // no write before
 	failures  int           // of writes, in a row
 	misreads  int           // failed readings in a row
-	freed     bool          // this node has just freed it
+	refused   int           // writes that were refused though the reading has not changed
+	denials   int           // since a write, or a reading, was last carried out
+	freed     bool          // this node has just freed it, or has it and sees it deleted
 	taken     string        // from whom this node takes it
 	converge  bool          // a configuration was loaded since the last comparison
 	verdict   verdict

@@ -72,6 +72,10 @@ func (s *step) align() {
 			targets[i] = s.Targets[n]
 		}
 	}
+	if len(s.Targets) > 0 && (len(targets) == 0 || targets[0].ID != s.Targets[0].ID) {
+		// Another home: what is known of the holder is about the one before.
+		s.Witness, s.former, s.offer, s.offered, s.offering = Probe{}, Lease{}, offerIn{}, given{}, offerOut{}
+	}
 	s.Peers, s.Targets = peers, targets
 }
 
@@ -111,9 +115,9 @@ func (s *step) fold(event Event) {
 	case ReadDone:
 		s.foldRead(e)
 	case SwapDone:
-		s.foldWrite(e.Target, e.Outcome, e.Reading)
+		s.foldWrite(e.Target, e.Call, e.Outcome, e.Reading)
 	case FreeDone:
-		s.foldWrite(e.Target, e.Outcome, e.Reading)
+		s.foldWrite(e.Target, e.Call, e.Outcome, e.Reading)
 	case WitnessDone:
 		if len(s.Targets) > 0 {
 			s.foldProbe(&s.Witness, e.OK, e.Started, s.home().claimSeen)
@@ -155,6 +159,7 @@ func (s *step) foldHealth(e Health) {
 func (s *step) act() {
 	s.Wake = Never
 	if len(s.Targets) == 0 {
+		s.leave()
 		return
 	}
 	s.expire()

@@ -47,6 +47,7 @@ const (
 	IsUnhealthy
 	IsDenied
 	OtherDefinition
+	SameName
 	LeftToActive
 	BackingOff
 
@@ -88,6 +89,7 @@ var whyTexts = [...]string{
 	IsUnhealthy:      "this node's own checks fail",
 	IsDenied:         "this node may not write a target",
 	OtherDefinition:  "%s was told another definition of the service",
+	SameName:         "another machine answers under the name %s: give each node its own",
 	LeftToActive:     "it is left to %s, which says that it holds the service",
 	BackingOff:       "an attempt failed, and the next one has to wait",
 	CheckFails:       "its own checks fail",

@@ -17,6 +17,9 @@ const version = "v=1"
 // maxText is how many octets one string of a TXT can hold (RFC 1035).
 const maxText = 255
 
+// maxEpoch leaves room to count on from what somebody has edited.
+const maxEpoch = 1 << 62
+
 // The keys of a lease.
 const (
 	keyEpoch    = "epoch"
@@ -42,6 +45,8 @@ func Encode(l engine.Lease) (string, error) {
 	switch {
 	case l.Epoch == 0:
 		return "", errors.New("a lease without an epoch")
+	case l.Epoch > maxEpoch:
+		return "", fmt.Errorf("the epoch %d is beyond %d", l.Epoch, uint64(maxEpoch))
 	case l.Holder == "":
 		return "", errors.New("a lease without a holder")
 	case l.Nonce == "":
@@ -141,7 +146,7 @@ func Decode(value string) (engine.Lease, error) {
 // leaseOf makes a lease out of the pairs that are known.
 func leaseOf(known map[string]string) (engine.Lease, error) {
 	epoch, err := strconv.ParseUint(known[keyEpoch], 10, 64)
-	if err != nil || epoch == 0 {
+	if err != nil || epoch == 0 || epoch > maxEpoch {
 		return engine.Lease{}, fmt.Errorf("%.20q is not an epoch", known[keyEpoch])
 	}
 	for _, key := range []string{keyHolder, keyNonce} {

@@ -25,6 +25,7 @@ var opNames = [...]string{"read", "swap", "free"}
 
 // call is a call of an API.
 type call struct {
+	id       uint64 // the engine's number
 	n        *node
 	boot     int32
 	op       op
@@ -47,17 +48,17 @@ func (n *node) do(a engine.Action) {
 	case engine.Read:
 		if t := w.find(a.Target); t != nil {
 			n.reads[t.index].note(w, n, t)
-			n.call(call{op: opRead, t: t})
+			n.call(call{id: a.Call, op: opRead, t: t})
 		}
 	case engine.Swap:
 		if t := w.find(a.Target); t != nil {
 			w.judge(n, t, a.From, a.Cause, opSwap, &a.To)
-			n.call(call{op: opSwap, t: t, from: a.From, to: a.To, cause: a.Cause, deadline: a.Deadline})
+			n.call(call{id: a.Call, op: opSwap, t: t, from: a.From, to: a.To, cause: a.Cause, deadline: a.Deadline})
 		}
 	case engine.Free:
 		if t := w.find(a.Target); t != nil {
 			w.judge(n, t, a.From, a.Cause, opFree, nil)
-			n.call(call{op: opFree, t: t, from: a.From, cause: a.Cause, deadline: a.Deadline})
+			n.call(call{id: a.Call, op: opFree, t: t, from: a.From, cause: a.Cause, deadline: a.Deadline})
 		}
 	case engine.AskWitness:
 		n.askWitness(a)
@@ -194,11 +195,11 @@ func (n *node) answer(c *call, wait time.Duration, outcome engine.Outcome, r eng
 			if outcome == engine.Conflict {
 				outcome = engine.Unknown
 			}
-			n.deliver(engine.ReadDone{Target: c.t.id, Outcome: outcome, Reading: r})
+			n.deliver(engine.ReadDone{Target: c.t.id, Call: c.id, Outcome: outcome, Reading: r})
 		case opSwap:
-			n.deliver(engine.SwapDone{Target: c.t.id, Outcome: outcome, Reading: r})
+			n.deliver(engine.SwapDone{Target: c.t.id, Call: c.id, Outcome: outcome, Reading: r})
 		case opFree:
-			n.deliver(engine.FreeDone{Target: c.t.id, Outcome: outcome, Reading: r})
+			n.deliver(engine.FreeDone{Target: c.t.id, Call: c.id, Outcome: outcome, Reading: r})
 		}
 	}})
 }

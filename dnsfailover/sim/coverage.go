@@ -98,7 +98,7 @@ func (c *Coverage) rows() []row {
 		table("reasons", c.Whys[:], 20, reason, map[int]int{
 			int(engine.IsOwn): 0, int(engine.StrangerDown): 2, int(engine.ControlPending): 1, int(engine.ControlFails): 8,
 			int(engine.HolderDefers): 5, int(engine.IsPaused): 4, int(engine.IsLeaving): 3, int(engine.OtherDefinition): 2,
-			int(engine.PublicPathFails): 8,
+			int(engine.PublicPathFails): 8, int(engine.SameName): 0,
 		}),
 		table("causes of writes that landed", c.Causes[:], 20, func(i int) string { return causeNames[i] }, map[int]int{int(engine.NoCause): 0, int(engine.Stranger): 5}),
 		table("readings", c.Outcomes[opRead][:], 20, outcome, map[int]int{int(engine.Conflict): 0}),

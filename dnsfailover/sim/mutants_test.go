@@ -25,7 +25,7 @@ type edit struct{ file, old, new string }
 var mutants = []mutant{
 	{"a verdict outlives its reading", "R1", []edit{
 		{"engine/claim.go", "\tif s.forced(i, h) {", "\tif h.who == peer && t.verdict.on && s.peer(h.name) != nil {\n\t\treturn DeadSilent, Why{HolderSilent, h.name}\n\t}\n\tif s.forced(i, h) {"},
-		{"engine/holder.go", "\t\tt.verdict = verdict{}\n", ""},
+		{"engine/holder.go", "\t\tt.verdict, t.refused = verdict{}, 0\n", ""},
 		{"engine/look.go", "\tt.failures++\n\tt.verdict = verdict{}\n", "\tt.failures++\n"},
 	}},
 	{"a write without an answer is repeated unread", "R1", []edit{
@@ -59,7 +59,7 @@ var mutants = []mutant{
 		{"engine/offer.go", "case why.Code == CheckFails && p.asked-p.Body.Checked <= s.Health.Failed:", "case false:"},
 	}},
 	{"an offer is good for any later claim", "R3", []edit{
-		{"engine/claim.go", "\treturn epoch <= s.offer.Epoch", "\treturn true"},
+		{"engine/claim.go", "\tif s.holder(s.cfg, 0).who == me {\n\t\treturn epoch", "\tif true {\n\t\treturn true || epoch"},
 	}},
 	{"one missed heartbeat is a death", "R4", []edit{
 		{"engine/holder.go", "\tif misses < need {", "\tif misses < 1 {"},
@@ -101,7 +101,7 @@ var mutants = []mutant{
 		{"engine/look.go", "\tif e.Outcome != Done {\n\t\tt.Failing = true", "\tif e.Outcome == Unknown {\n\t\ts.learn(i, Reading{Token: \"absent\"}, t.busySince)\n\t\treturn\n\t}\n\tif e.Outcome != Done {\n\t\tt.Failing = true"},
 	}},
 	{"what is denied is tried again and again", "R10", []edit{
-		{"engine/look.go", "\tt.Denied, t.DeniedAt, t.toWrite = true, s.now, write", "\tt.DeniedAt, t.toWrite = s.now, write"},
+		{"engine/look.go", "\tt.Denied, t.DeniedAt = true, s.now", "\tt.DeniedAt = s.now"},
 	}},
 	{"a sleep is not noticed", "R1 R2", []edit{
 		{"engine/step.go", "\tif latest == Never || s.now <= latest+2*s.cfg.Interval {", "\tif true {"},

@@ -1,0 +1,227 @@
+package engine
+
+import (
+	"testing"
+	"time"
+)
+
+// Cases that no rule names, and that went wrong once or nearly did.
+
+func TestProvisionalHolderOffers(t *testing.T) {
+	n := mixed(t)
+	n.standby()
+	n.peer["lb2"].reply = Refused
+	n.cfg.Prefer = []string{"lb3"}
+	n.step(Command{What: Pause})
+	n.holds[eip] = Reading{Token: "a-3", Exists: true, Instance: "i-3"}
+	b := &n.peer["lb3"].body
+	b.Active, b.Provisional, b.Epoch, b.Able = true, true, 8, false
+	n.run(10 * second)
+	n.step(Command{What: Resume})
+	n.wantNoWrite()
+	n.step(Offered{Offer{From: "lb3", Epoch: 8, Why: Why{Code: IsDenied}}})
+	n.run(5 * second)
+	if n.holds[home].Lease.Holder != "lb1" || n.holds[eip].Instance != "i-1" {
+		t.Fatalf("%+v; it waits: %v", n.holds, n.st.Waiting)
+	}
+}
+
+func TestNodeUnderTwoAddresses(t *testing.T) {
+	n := newNode(t)
+	n.cfg.Peers = []string{"old", "lb2", "lb3"}
+	n.peer["old"] = &scripted{body: n.peer["lb2"].body}
+	n.standby()
+	n.peer["old"].reply = Refused
+	n.run(5 * time.Minute)
+	n.wantNoWrite()
+	n.peer["lb2"].reply = Refused
+	n.run(2 * second)
+	n.wantWrite(DeadGone)
+}
+
+func TestAnotherMachineOfThisName(t *testing.T) {
+	n := newNode(t)
+	b := &n.peer["lb2"].body
+	b.Name, b.Instance, b.Active = "lb1", "i-2", true
+	n.holds[home] = leased("lb1", 7, addr2)
+	n.run(5 * time.Minute)
+	n.wantNoWrite()
+	if n.st.Waiting != (Why{SameName, "lb1"}) {
+		t.Errorf("it waits: %v", n.st.Waiting)
+	}
+}
+
+func TestRefusedForNoReasonThatShows(t *testing.T) {
+	n := newNode(t)
+	n.standby()
+	n.peer["lb2"].reply = Refused
+	n.writes = func(string) Outcome { return Conflict }
+	n.run(10 * time.Minute)
+	if m := len(n.mutations()); m < 10 || m > 60 {
+		t.Errorf("%d writes in ten minutes", m)
+	}
+	told := 0
+	for _, tell := range n.told {
+		if tell.What == Contested {
+			told++
+		}
+	}
+	if told != 1 {
+		t.Errorf("told %d times", told)
+	}
+}
+
+func TestDeletedHomeIsPutBackByItsHolder(t *testing.T) {
+	n := newNode(t)
+	n.cfg.Prefer = []string{"lb2", "lb3"}
+	n.active()
+	n.peer["lb2"].body.Missing = true
+	n.holds[home] = Reading{Token: "none"}
+	n.run(2 * second)
+	d := n.wantWrite(Absent)
+	for _, a := range n.did {
+		if _, ok := a.action.(Read); ok && a.at < d.at {
+			t.Errorf("read at %v, written at %v: it waited", a.at, d.at)
+		}
+	}
+}
+
+func TestStopping(t *testing.T) {
+	t.Run("waits for its own write", func(t *testing.T) {
+		n := newNode(t)
+		n.standby()
+		n.st, _ = Step(n.now, &n.cfg, n.st, Offered{Offer{From: "lb2", Epoch: 7}})
+		n.step(Command{What: Stop})
+		if count[Left](n) != 0 {
+			t.Fatal("it leaves while its write is under way")
+		}
+		n.run(2 * CallTime)
+		if count[Left](n) != 1 {
+			t.Fatal("it never leaves")
+		}
+	})
+	t.Run("one missed heartbeat is no reason to leave unheard", func(t *testing.T) {
+		n := newNode(t)
+		n.active()
+		n.peer["lb2"].reply, n.peer["lb3"].reply = Silent, Silent
+		n.run(second)
+		n.step(Command{What: Stop})
+		if count[Left](n) != 0 {
+			t.Fatal("it leaves at once")
+		}
+		n.peer["lb2"].reply = Answered
+		n.run(second)
+		if len(n.offered) == 0 {
+			t.Fatal("it does not offer")
+		}
+	})
+	t.Run("without a target", func(t *testing.T) {
+		n := newNode(t)
+		n.active()
+		n.cfg.Targets = nil
+		n.step(Reloaded{})
+		n.wantRole(Standby)
+		n.step(Command{What: Stop})
+		if count[Left](n) != 1 {
+			t.Fatal("it does not leave")
+		}
+	})
+}
+
+func TestLastResortCountsAnew(t *testing.T) {
+	n := newNode(t)
+	n.standby()
+	n.peer["lb3"].body.Healthy = false
+	n.step(Health{OK: false, Started: n.now})
+	n.peer["lb2"].reply = Refused
+	n.run(5 * second) // nobody is healthy
+	n.step(Health{OK: true, Started: n.now})
+	n.run(3 * second)
+	n.wantWrite(DeadGone)
+	n.holds[home] = leased("lb2", 9, addr2)
+	n.peer["lb2"].reply = Answered
+	n.peer["lb2"].body.Active, n.peer["lb2"].body.Epoch, n.peer["lb2"].body.Writes = true, 9, 1
+	n.run(20 * second)
+	n.forget()
+	n.step(Health{OK: false, Started: n.now})
+	n.peer["lb2"].reply = Refused
+	n.run(9 * second)
+	n.wantNoWrite()
+}
+
+func TestOtherHome(t *testing.T) {
+	n := newNode(t)
+	n.standby()
+	n.arm()
+	n.cfg.Targets = []Target{{ID: "other.example.com", Addrs: addr1, TTL: 60}, n.cfg.Targets[0]}
+	n.holds["other.example.com"] = leased("lb2", 3, addr2)
+	n.witness = false
+	n.step(Reloaded{})
+	n.run(second)
+	if n.st.Witness.Armed {
+		t.Error("the witness of the home before speaks for this one")
+	}
+	n.wantNoWrite()
+}
+
+func TestOperatorsReasonIsForItsOwnDecision(t *testing.T) {
+	n := newNode(t)
+	n.standby()
+	n.step(Command{What: Release, Reason: "maintenance"})
+	n.run(time.Hour)
+	n.peer["lb2"].reply = Refused
+	n.run(2 * second)
+	n.wantWrite(DeadGone)
+	if last := n.told[len(n.told)-1]; last.What != Claimed || last.Order != "" {
+		t.Errorf("told %+v", last)
+	}
+}
+
+func TestAddressOfAPeerThatWasRemoved(t *testing.T) {
+	n := mixed(t)
+	l := leased("lb9", 7, "198.51.100.9")
+	l.Lease.Instance = "i-9"
+	n.holds[home] = sealed(l)
+	n.holds[eip] = Reading{Token: "a-9", Exists: true, Instance: "i-9"}
+	n.peer["lb2"].body.Active, n.foreign = false, true
+	n.run(5 * time.Minute)
+	n.wantNoWrite() // it is none of ours, and works
+}
+
+func TestRenamedNode(t *testing.T) {
+	n := newNode(t)
+	n.peer["lb2"].body.Active = false
+	l := leased("old-name", 7, addr1)
+	l.Lease.Instance = "i-1"
+	n.holds[home] = sealed(l)
+	n.run(10 * second)
+	n.wantWrite(Adopt)
+	n.wantRole(Active)
+}
+
+func TestLateEndOfACallThatWasGivenUp(t *testing.T) {
+	n := newNode(t)
+	n.standby()
+	old := n.holds[home]
+	st := n.st
+	st.Targets = append([]TargetState(nil), st.Targets...)
+	st.Targets[0].hint, st.Targets[0].hintAt = true, 0
+	n.st = st
+	var first Read
+	var actions []Action
+	n.st, actions = Step(n.now, &n.cfg, n.st, Tick{})
+	for _, a := range actions {
+		if r, ok := a.(Read); ok {
+			first = r
+		}
+	}
+	if first.Call == 0 {
+		t.Fatal("it does not read")
+	}
+	n.holds[home] = leased("lb3", 8, addr3)
+	n.run(CallTime + BackoffMax) // that reading is given up, and another one ends well
+	n.step(ReadDone{Target: home, Call: first.Call, Reading: old})
+	if got := n.st.Targets[0].Reading.Lease.Holder; got != "lb3" {
+		t.Errorf("it takes the old reading, of %s", got)
+	}
+}
