@@ -37,8 +37,8 @@ var mutants = []mutant{
 	{"an address is claimed before it is freed", "I2", []edit{
 		{"engine/claim.go", "if c.Kind == Address && t.Reading.Exists {", "if false {"},
 	}},
-	{"a record is put back without its addresses", "I3", []edit{
-		{"record/record.go", "\tfor _, s := range fresh {\n\t\tchanges = append(", "\tfor _, s := range fresh {\n\t\tif s.Type == \"A\" {\n\t\t\tcontinue\n\t\t}\n\t\tchanges = append("},
+	{"a record is taken away and put back in two requests", "I3", []edit{
+		{"sim/core/core.go", "\tvar changes []awstest.Change\n\tfor _, b := range batch {\n", "\tvar changes []awstest.Change\n\tfor _, b := range batch {\n\t\tif !b.Delete && len(changes) > 0 && changes[0].Action == awstest.Delete {\n\t\t\tif _, err := r.Cloud.ChangeResourceRecordSets(awstest.Caller{}, awstest.ChangeRecordsInput{ZoneID: r.Zone, Changes: changes}); err != nil {\n\t\t\t\treturn engine.Reading{}, outcomeOf(err)\n\t\t\t}\n\t\t\tchanges = nil\n\t\t}\n"},
 	}},
 	{"the holder writes its record at every look", "I4", []edit{
 		{"engine/claim.go", "\treturn t.converge\n", "\treturn true\n"},
@@ -74,7 +74,7 @@ var mutants = []mutant{
 		{"engine/holder.go", "\tif s.Control.Armed {", "\tif false {"},
 	}},
 	{"third peers are not heard", "R4", []edit{
-		{"engine/holder.go", "q.Up && q != named && slices.Contains(q.Body.Hears, h)", "false && slices.Contains(q.Body.Hears, h)"},
+		{"engine/holder.go", "q.Up && q.Body.Name != h && slices.Contains(q.Body.Hears, h)", "false && slices.Contains(q.Body.Hears, h)"},
 	}},
 	{"another secret is a death", "R4", []edit{
 		{"engine/peers.go", "p.Up, p.Known, p.Gone, p.Alien, p.Misses, p.refused = false, true, false, true, 0, 0", "p.Gone, p.Up = true, false"},
@@ -89,7 +89,7 @@ var mutants = []mutant{
 		{"engine/claim.go", "\tfit := s.Health.Known && s.Health.OK", "\tfit := true"},
 	}},
 	{"silence counts against a claimer never heard", "R7 I6", []edit{
-		{"engine/holder.go", "if t.claimNew && (named == nil", "if false && (named == nil"},
+		{"engine/holder.go", "if t.claimNew && s.answersOf", "if false && s.answersOf"},
 	}},
 	{"failback as often as one likes", "R8", []edit{
 		{"engine/offer.go", " ||\n\t\ts.home().claimNew && !s.due(s.home().claimSeen+s.cfg.HoldDown)", ""},

@@ -246,6 +246,13 @@ func (t *target) swap(from engine.Reading, to engine.Value, by int) (engine.Outc
 				t.w.fail("I1", "%s holds %q after a swap, and %q was told", t.id, now.Token, r.Token)
 			}
 		}
+		switch now := t.backend.Now(); {
+		case outcome == engine.Done || same(now, t.now()):
+		case !now.Exists:
+			t.w.fail("I3", "%s is absent after a swap that ended %s", t.id, outcome)
+		default:
+			t.w.fail("I1", "%s holds %q after a swap that ended %s", t.id, now.Token, outcome)
+		}
 		return outcome, r
 	}
 	cur := t.now()
