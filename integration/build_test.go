@@ -68,6 +68,9 @@ func forbidden(f sourceFile, imp string) string {
 		}
 		return ""
 	}
+	if in(f.pkg, "dnsfailover/engine") && !test && strings.Contains(strings.Split(imp, "/")[0], ".") {
+		return "the rules of failover stand on the standard library alone"
+	}
 	if !in(imp, modulePath) {
 		return ""
 	}
@@ -81,6 +84,10 @@ func forbidden(f sourceFile, imp string) string {
 		return "only the root package knows caddyfile"
 	case in(to, "internal/awstest") && !test && !inAny(f.pkg, "internal/awstest", "examples/quickstart", "dnsfailover/sim/core"):
 		return "the fake AWS is for tests and the quickstart"
+	case f.pkg == "dnsfailover/sim" && !test && to != "dnsfailover/engine":
+		return "the simulator knows the rules alone, since it is compiled anew for every mutant of them"
+	case in(to, "dnsfailover/sim") && !test && !in(f.pkg, "dnsfailover/sim"):
+		return "the simulator is for tests"
 	case in(to, "dnsfailover/sim/core") && !test:
 		return "the model of Route 53 is for tests, and brings the fake AWS with it"
 	case in(f.pkg, "internal") && !test && (to == "" || inAny(to, "ec2upstreams", "dnsfailover", "combinedlog")):
@@ -215,7 +222,12 @@ func TestBrokenRules(t *testing.T) {
 		{"failover knows upstreams", "dnsfailover", "app.go", modulePath + "/ec2upstreams", false},
 		{"the simulator knows upstreams", "dnsfailover/sim", "sim.go", modulePath + "/ec2upstreams", false},
 		{"a test of failover knows upstreams", "dnsfailover", "app_test.go", modulePath + "/ec2upstreams", false},
-		{"the simulator knows failover", "dnsfailover/sim", "sim.go", modulePath + "/dnsfailover", true},
+		{"the simulator knows failover", "dnsfailover/sim", "sim.go", modulePath + "/dnsfailover", false},
+		{"the simulator knows the rules", "dnsfailover/sim", "sim.go", modulePath + "/dnsfailover/engine", true},
+		{"failover knows the simulator", "dnsfailover", "app.go", modulePath + "/dnsfailover/sim", false},
+		{"the rules know a library", "dnsfailover/engine", "step.go", "go.uber.org/zap", false},
+		{"the rules know this module", "dnsfailover/engine", "step.go", modulePath + "/internal/probe", false},
+		{"the rules know the standard library", "dnsfailover/engine", "step.go", "hash/fnv", true},
 		{"both use the fleet", "ec2upstreams", "pool.go", modulePath + "/internal/fleet", true},
 		{"both use the probes", "dnsfailover", "peer.go", modulePath + "/internal/probe", true},
 		{"the log knows a module", "combinedlog", "encoder.go", modulePath + "/ec2upstreams", false},
