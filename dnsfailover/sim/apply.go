@@ -265,6 +265,7 @@ func (w *world) edit(f *Fault, peer int) func() {
 	if address && f.Kind >= EditTTL && f.Kind <= EditLease || !r.Exists && f.Kind != EditDelete {
 		return nil
 	}
+	w.edited = w.now
 	t.put(r, false)
 	token := t.now().Token
 	if f.Kind != EditAddrs && f.Kind != EditWorks && f.Kind != EditAlias || f.Group&1 == 0 {

@@ -177,8 +177,10 @@ func (n *node) answer(c *call, wait time.Duration, outcome engine.Outcome, r eng
 		w.cover.Outcomes[c.op][outcome]++
 		w.mix(uint64(c.op)<<4 | uint64(outcome))
 		if outcome == engine.Done {
-			n.given[c.t.index].note(c.t, r)
-			n.given[c.t.index].asked = c.decided
+			if c.op != opRead || n.clock()-c.decided < engine.CallTime { // else it was given up, and another was begun
+				n.given[c.t.index].note(c.t, r)
+				n.given[c.t.index].asked = c.decided
+			}
 			if n.lostToken != "" && r.Token == n.lostToken {
 				w.cover.Recognised++
 				n.lostToken = ""

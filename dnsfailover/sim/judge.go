@@ -197,15 +197,19 @@ func (w *world) judgeClaim(n *node, t *target, from engine.Reading, cause engine
 // judgeAbsent: what is absent is left to a node that says that it has it, if that
 // one was told something else.
 func (w *world) judgeAbsent(n *node, t *target) {
+	for i := len(t.versions) - 1; i >= 0 && t.versions[i].holder != stranger; i-- {
+		if t.versions[i].holder == n.id {
+			return // it puts back what it had
+		} else if t.versions[i].holder != nobody {
+			break
+		}
+	}
 	for p := range w.plan.Nodes {
-		if td := &n.told[p]; p != n.id && td.answering() && td.body.Active && td.body.Hash != n.cfg.Hash && !n.holdsActive() {
+		if td := &n.told[p]; p != n.id && td.answering() && td.body.Active && td.body.Hash != n.cfg.Hash && n.st.Role != engine.Active {
 			w.fail("R6", "%s claims %s, which is absent, and %s, told another definition, says that it is active", nodeNames[n.id], t.id, nodeNames[p])
 		}
 	}
 }
-
-// holdsActive reports whether the node itself says that it is active.
-func (n *node) holdsActive() bool { return n.st.Role == engine.Active }
 
 // witnessed reports whether the witness counts: it has passed since the claim
 // of the home's holder, who is the one that is judged, and whom clients come to

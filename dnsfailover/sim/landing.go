@@ -74,7 +74,7 @@ func (w *world) handedOver(c *call, from int) {
 		return
 	}
 	n := w.nodes[from]
-	if n.voluntaryAt >= 0 && n.voluntaryBoot == n.boot && w.now-n.voluntaryAt < w.plan.HoldDown {
+	if n.voluntaryAt > w.edited && n.voluntaryBoot == n.boot && w.now-n.voluntaryAt < w.plan.HoldDown {
 		w.fail("R8", "%s has handed %s over again after %s, and need not: %s", nodeNames[from], c.t.id, stamp(w.now-n.voluntaryAt), c.why.Why)
 	}
 	n.voluntaryAt, n.voluntaryBoot = w.now, n.boot

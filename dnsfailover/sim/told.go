@@ -43,9 +43,9 @@ func (t *told) note(w *world, n *node, b *beat) {
 		t.misses++
 		if b.reply == engine.Refused {
 			copy(t.refused[1:], t.refused[:])
-			t.refused[0] = w.now
+			t.refused[0] = n.clock()
 			first := t.refused[engine.Refusals-1]
-			t.gone = t.gone || first > 0 && w.now-first <= engine.RefusalWindow
+			t.gone = t.gone || first > 0 && n.clock()-first <= engine.RefusalWindow
 		}
 	}
 	t.met = t.met || t.heard || t.gone || b.reply == engine.Mismatched || t.misses >= n.cfg.Fall

@@ -61,6 +61,7 @@ type world struct {
 	noEgress [MaxNodes]int8
 	slow     [MaxNodes]int8
 	lossy    int8
+	edited   time.Duration    // when somebody last edited a target
 	apis     [2][MaxNodes]api // by the kind of a target
 	denied   [][MaxNodes]denial
 	works    bool // what was edited in by hand works
