@@ -59,7 +59,11 @@ func (s *step) causeNobody(t *TargetState) (Cause, Why) {
 	if t.Failing {
 		return NoCause, Why{Code: NotRead} // an error says nothing, also not that it is still absent
 	}
-	if s.Role == Active || t.freed {
+	if t == s.home() && t.ReadAt < s.epochAt {
+		s.hint(t) // somebody has claimed since
+		return NoCause, Why{Code: NotRead}
+	}
+	if s.Role == Active || s.own(t) {
 		return Absent, Why{Code: TargetAbsent}
 	}
 	if s.offered.to != "" && !s.due(s.offered.until) {
@@ -77,6 +81,10 @@ func (s *step) causeNobody(t *TargetState) (Cause, Why) {
 	}
 	return Absent, Why{Code: TargetAbsent}
 }
+
+// own reports whether this node has just freed a target itself, or seen deleted
+// what it had.
+func (s *step) own(t *TargetState) bool { return t.freed && s.now < t.claimSeen+YieldTime }
 
 func (s *step) holdsFollower(name string) bool {
 	for i := 1; i < len(s.Targets); i++ {
@@ -190,7 +198,10 @@ func (s *step) turn(i int, cause Cause) (at time.Duration, later bool, waits Why
 		}
 		return s.now, false, Why{}
 	}
-	holder := s.holder(s.cfg, i).name
+	holder := ""
+	if cause == DeadSilent || cause == DeadGone {
+		holder = s.holder(s.cfg, i).name
+	}
 	before, healthy := s.rank(holder, true)
 	fit := s.Health.Known && s.Health.OK
 	if fit || healthy > 0 {
@@ -203,7 +214,7 @@ func (s *step) turn(i int, cause Cause) (at time.Duration, later bool, waits Why
 		return Never, false, Why{Code: IsUnhealthy}
 	case !s.resumed:
 		return Never, false, Why{Code: PeersUnheard}
-	case s.Role == Active && (fit || healthy == 0), fit && t.freed:
+	case s.Role == Active && (fit || healthy == 0), fit && s.own(t):
 		return s.now, false, Why{}
 	case fit:
 		return t.verdict.at + time.Duration(before)*Stagger, before > 0, Why{}

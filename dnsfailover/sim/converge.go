@@ -104,11 +104,11 @@ func (w *world) allWell() (ok bool, why string) {
 			}
 			continue
 		}
-		if h == stranger {
-			return false, t.id + " is with somebody else who does not work"
-		}
 		if i > 0 && healthy == 0 && !w.able(home) {
 			continue // nobody can write it who should
+		}
+		if h == stranger {
+			return false, t.id + " is with somebody else who does not work"
 		}
 		if h == nobody {
 			return false, "nobody has " + t.id
