@@ -60,7 +60,8 @@ func (w *world) landed(c *call, before *version, outcome engine.Outcome, lost bo
 	case engine.ByOffer:
 		w.handedOver(c, before.holder)
 	case engine.DeadSilent:
-		if t.silentAt >= 0 && w.changed <= t.silentAt && w.lossy == 0 && w.slow == [MaxNodes]int8{} && w.now-t.silentAt < w.plan.HoldDown {
+		// A node that has just started can't know how old the claim is that it finds.
+		if t.silentAt >= 0 && w.changed <= t.silentAt && w.now-n.began >= w.plan.HoldDown && w.lossy == 0 && w.slow == [MaxNodes]int8{} && w.now-t.silentAt < w.plan.HoldDown {
 			w.fail("I6", "silence has moved %s again after %s, and nothing has changed", t.id, stamp(w.now-t.silentAt))
 		}
 		t.silentAt = w.now
