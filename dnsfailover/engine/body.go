@@ -49,7 +49,7 @@ func (st *State) Body(now time.Duration, cfg *Settings) Body {
 		Name: cfg.Node, Instance: cfg.Instance,
 		Active: st.Role == Active, Provisional: st.Provisional != 0, Epoch: st.Epoch, Writes: st.writes,
 		Healthy: st.Health.OK, Checked: now - st.Health.Started,
-		Able: st.able(), Leaving: st.Leaving, Paused: st.Paused,
+		Able: st.proven(), Leaving: st.Leaving, Paused: st.Paused,
 		Hash: cfg.Hash,
 	}
 	if len(cfg.Targets) > 0 {

@@ -86,6 +86,24 @@ func TestDeletedHomeIsPutBackByItsHolder(t *testing.T) {
 	}
 }
 
+func TestDeniedIsNotAskedAgainForNothing(t *testing.T) {
+	n := newNode(t)
+	n.standby()
+	n.peer["lb2"].reply = Refused
+	n.writes = func(string) Outcome { return Denied }
+	n.run(10 * second)
+	n.peer["lb2"].reply = Answered
+	n.run(time.Hour)
+	n.wantWrite(DeadGone) // once
+	if n.st.Body(n.now, &n.cfg).Able {
+		t.Error("it says that it is able, and so it would be offered the service")
+	}
+	n.step(Reloaded{})
+	if !n.st.Body(n.now, &n.cfg).Able {
+		t.Error("a new configuration does not help")
+	}
+}
+
 func TestStopping(t *testing.T) {
 	t.Run("waits for its own write", func(t *testing.T) {
 		n := newNode(t)

@@ -242,14 +242,16 @@ func (st State) clone() State {
 	return st
 }
 
-// able reports whether nothing is denied.
+// able reports whether nothing is denied now. What was denied a while ago may be
+// tried again, if it has to be.
 func (st *State) able() bool {
-	for i := range st.Targets {
-		if st.Targets[i].Denied {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(st.Targets, func(t TargetState) bool { return t.Denied })
+}
+
+// proven reports whether nothing was denied that has not been allowed since. Of
+// a node that is not, nothing is asked that can be done without it.
+func (st *State) proven() bool {
+	return !slices.ContainsFunc(st.Targets, func(t TargetState) bool { return t.denials > 0 })
 }
 
 // unseen reports whether the armed witness fails although it has passed since

@@ -137,7 +137,7 @@ func (s *step) fold(event Event) {
 	case Reloaded:
 		for i := range s.Targets {
 			t := &s.Targets[i]
-			t.converge, t.Denied = true, false
+			t.converge, t.Denied, t.denials = true, false, 0
 			s.hint(t)
 		}
 	}
