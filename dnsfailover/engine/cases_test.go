@@ -95,12 +95,12 @@ func TestDeniedIsNotAskedAgainForNothing(t *testing.T) {
 	n.peer["lb2"].reply = Answered
 	n.run(time.Hour)
 	n.wantWrite(DeadGone) // once
-	if n.st.Body(n.now, &n.cfg).Able {
-		t.Error("it says that it is able, and so it would be offered the service")
+	if b := n.st.Body(n.now, &n.cfg); !b.Able || !b.Doubtful {
+		t.Errorf("able %t, doubtful %t: it could be asked to try again, if it had to, but not preferred", b.Able, b.Doubtful)
 	}
 	n.step(Reloaded{})
-	if !n.st.Body(n.now, &n.cfg).Able {
-		t.Error("a new configuration does not help")
+	if b := n.st.Body(n.now, &n.cfg); !b.Able || b.Doubtful {
+		t.Errorf("able %t, doubtful %t under a new configuration", b.Able, b.Doubtful)
 	}
 }
 

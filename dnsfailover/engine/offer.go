@@ -135,7 +135,7 @@ func (s *step) whyFailback() Why {
 		if name == s.cfg.Node {
 			break
 		}
-		if p := s.peer(name); p != nil && p.Up && s.ableNode(p) && p.Body.Healthy {
+		if p := s.peer(name); p != nil && p.Up && s.ableNode(p) && !p.Body.Doubtful && p.Body.Healthy {
 			best = p
 			break
 		}
@@ -147,9 +147,9 @@ func (s *step) whyFailback() Why {
 	return Why{Preferred, best.Body.Name}
 }
 
-// taker is the peer to offer to: the best one first, then the next ones. One
-// that may be ill of what this node is ill of has to have passed its own check
-// since.
+// taker is the peer to offer to: the best one first, then the next ones, and
+// last those that are in doubt. One that may be ill of what this node is ill of
+// has to have passed its own check since.
 func (s *step) taker(why Why, n int) *PeerState {
 	var fit []*PeerState
 	for i := range s.Peers {
@@ -157,6 +157,7 @@ func (s *step) taker(why Why, n int) *PeerState {
 		switch {
 		case !p.Up || !s.ableNode(p) || !p.Body.Healthy:
 		case why.Code == Preferred && p.Body.Name != why.Node:
+		case why.Code == IsDenied && p.Body.Doubtful:
 		case why.Code == CheckFails && p.asked-p.Body.Checked <= s.Health.Failed:
 		default:
 			fit = append(fit, p)
@@ -166,7 +167,11 @@ func (s *step) taker(why Why, n int) *PeerState {
 		return nil
 	}
 	slices.SortFunc(fit, func(a, b *PeerState) int {
-		if s.before(a.Body.Name, b.Body.Name) {
+		first := s.before(a.Body.Name, b.Body.Name)
+		if a.Body.Doubtful != b.Body.Doubtful {
+			first = b.Body.Doubtful
+		}
+		if first {
 			return -1
 		}
 		return 1

@@ -45,7 +45,7 @@ func (s *step) miss(p *PeerState, sent time.Duration) {
 }
 
 func (s *step) foldAnswer(p *PeerState, e Heartbeat) {
-	fit := p.Body.Healthy && p.Body.Able && p.Misses < s.cfg.Fall && !p.Gone
+	fit := p.Body.Healthy && p.Body.Able && !p.Body.Doubtful && p.Misses < s.cfg.Fall && !p.Gone
 	p.Up, p.Known, p.Gone, p.Alien, p.Misses, p.refused = true, true, false, false, 0, 0
 	p.Answers++
 	wrote := e.Body.Writes != p.Body.Writes

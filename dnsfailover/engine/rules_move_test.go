@@ -136,6 +136,30 @@ func TestR8(t *testing.T) {
 			t.Fatalf("offered %+v", n.offered)
 		}
 	})
+	t.Run("a node that was denied something is preferred by nobody, though better than one that leaves", func(t *testing.T) {
+		n := newNode(t)
+		n.cfg.Prefer, n.cfg.Failback = []string{"lb2", "lb1"}, time.Minute
+		n.peer["lb2"].body.Doubtful, n.peer["lb3"].body.Doubtful = true, true
+		n.active()
+		n.run(time.Hour)
+		if len(n.offered) > 0 {
+			t.Fatalf("offered %+v", n.offered)
+		}
+		n.peer["lb3"].body.Doubtful = false
+		n.run(2 * second)
+		n.step(Command{What: Stop})
+		n.run(2 * second)
+		if len(n.offered) == 0 || n.offered[0].Peer != "lb3" {
+			t.Fatalf("with lb3 beyond doubt, offered %+v", n.offered)
+		}
+		n.peer["lb3"].reply = Silent
+		n.run(10 * second)
+		n.forget()
+		n.run(20 * second)
+		if len(n.offered) == 0 || n.offered[0].Peer != "lb2" {
+			t.Fatalf("with lb3 silent, offered %+v", n.offered)
+		}
+	})
 	t.Run("never, if so told", func(t *testing.T) {
 		n := newNode(t)
 		n.cfg.Prefer = []string{"lb2", "lb1"}

@@ -101,7 +101,7 @@ type PeerState struct {
 
 	Body      Body          // the last one
 	asked     time.Duration // when the heartbeat that Body answers was sent
-	healthyAt time.Duration // since when Body has been healthy and able
+	healthyAt time.Duration // since when Body has been healthy, and able without doubt
 }
 
 // TargetState is what a node knows of a target.
