@@ -295,7 +295,7 @@ func (l *lab) underLoad(f func()) {
 	close(stop)
 	wg.Wait()
 	if len(failed) > 0 || sent.Load() == 0 {
-		l.Errorf("%d requests went well, these did not: %v", sent.Load(), failed)
+		l.Errorf("%d requests went well, these did not: %v\nlog:\n%s", sent.Load(), failed, strings.Join(l.logged(), ""))
 	}
 }
 

@@ -198,7 +198,7 @@ func (p *pool) run(ctx context.Context) {
 			changed = p.takeResults(r, results)
 		case z := <-zones:
 			p.mu.Lock()
-			p.zone, changed = z, true
+			p.zone, changed = z, p.backends != nil // before the first fleet there is nothing to show
 			p.mu.Unlock()
 		case <-timer.C:
 		}

@@ -238,7 +238,9 @@ func TestColdStartWaitsForTheFirstFleet(t *testing.T) {
 	nothing := newFixed(0)
 	synctest.Test(t, func(t *testing.T) {
 		f := &fixed{changed: make(chan struct{}, 1)}
-		p := newPool(testSettings(pickAll), f, m, nil)
+		zoned := testSettings(pickAll)
+		zoned.PreferZone = true
+		p := newPool(zoned, f, m, func(context.Context) string { return "eu-west-1a" }) // the zone is known at once
 		p.attach(&user{Options: fleet.Options{}.WithDefaults(), changed: func() {}})
 		defer p.Destruct()
 		began := time.Now()
