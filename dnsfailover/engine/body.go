@@ -22,9 +22,8 @@ type Body struct {
 	Checked time.Duration
 
 	// Able: nothing that it would have to write is denied to it. Doubtful:
-	// something was, and has not been allowed since; after a while it is tried
-	// again if it has to be, so such a node can be able. Leaving and Paused are as
-	// in [Stop] and [Pause].
+	// something was, of late, and has not been allowed since; such a node is
+	// able if it has to be. Leaving and Paused are as in [Stop] and [Pause].
 	Able, Doubtful, Leaving, Paused bool
 
 	// Hears are the names of the peers that answered it when it last asked.
@@ -51,7 +50,7 @@ func (st *State) Body(now time.Duration, cfg *Settings) Body {
 		Name: cfg.Node, Instance: cfg.Instance,
 		Active: st.Role == Active, Provisional: st.Provisional != 0, Epoch: st.Epoch, Writes: st.writes,
 		Healthy: st.Health.OK, Checked: now - st.Health.Started,
-		Able: st.able(), Doubtful: !st.proven(), Leaving: st.Leaving, Paused: st.Paused,
+		Able: st.able(), Doubtful: st.doubtful(now, cfg), Leaving: st.Leaving, Paused: st.Paused,
 		Hash: cfg.Hash,
 	}
 	if len(cfg.Targets) > 0 {

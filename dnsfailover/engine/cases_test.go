@@ -93,10 +93,14 @@ func TestDeniedIsNotAskedAgainForNothing(t *testing.T) {
 	n.writes = func(string) Outcome { return Denied }
 	n.run(10 * second)
 	n.peer["lb2"].reply = Answered
+	n.run(6 * time.Minute)
+	if b := n.st.Body(n.now, &n.cfg); !b.Able || !b.Doubtful {
+		t.Errorf("able %t, doubtful %t: after hold_down it can be asked to try again, if it has to, but is not preferred", b.Able, b.Doubtful)
+	}
 	n.run(time.Hour)
 	n.wantWrite(DeadGone) // once
-	if b := n.st.Body(n.now, &n.cfg); !b.Able || !b.Doubtful {
-		t.Errorf("able %t, doubtful %t: it could be asked to try again, if it had to, but not preferred", b.Able, b.Doubtful)
+	if b := n.st.Body(n.now, &n.cfg); !b.Able || b.Doubtful {
+		t.Errorf("able %t, doubtful %t an hour after the only denial", b.Able, b.Doubtful)
 	}
 	n.step(Reloaded{})
 	if b := n.st.Body(n.now, &n.cfg); !b.Able || b.Doubtful {

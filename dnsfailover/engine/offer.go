@@ -98,7 +98,7 @@ func (s *step) whyOffer() Why {
 		return Why{Code: OperatorSays}
 	case s.Paused:
 		return Why{}
-	case !s.proven():
+	case s.doubtful(s.now, s.cfg):
 		return Why{Code: IsDenied}
 	case s.Health.Known && !s.Health.OK:
 		if !s.due(s.moves.last + s.penalty()) {

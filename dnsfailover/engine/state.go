@@ -242,16 +242,23 @@ func (st State) clone() State {
 	return st
 }
 
+// maxDoubt bounds the time for which a denied node is in doubt: hold_down times 2
+// to the power of it.
+const maxDoubt = 8
+
 // able reports whether nothing is denied now. What was denied a while ago may be
 // tried again, if it has to be.
 func (st *State) able() bool {
 	return !slices.ContainsFunc(st.Targets, func(t TargetState) bool { return t.Denied })
 }
 
-// proven reports whether nothing was denied that has not been allowed since. Of
-// a node that is not, nothing is asked that can be done without it.
-func (st *State) proven() bool {
-	return !slices.ContainsFunc(st.Targets, func(t TargetState) bool { return t.denials > 0 })
+// doubtful reports whether something was denied of late that has not been
+// allowed since: for twice as long after every further time. Of such a node
+// nothing is asked that can be done without it.
+func (st *State) doubtful(now time.Duration, cfg *Settings) bool {
+	return slices.ContainsFunc(st.Targets, func(t TargetState) bool {
+		return t.denials > 0 && now < t.DeniedAt+cfg.HoldDown<<min(t.denials, maxDoubt)
+	})
 }
 
 // unseen reports whether the armed witness fails although it has passed since

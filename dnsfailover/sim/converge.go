@@ -17,7 +17,7 @@ func (s *Schedule) Bound() time.Duration {
 	detect := time.Duration(2*s.Fall+1)*s.Interval + s.Interval // without a witness, and one heartbeat to come
 	return engine.LookStandby +                                 // until a change by others is seen
 		engine.Settle + detect + // silence counts only then
-		s.HoldDown + // a displacer that is not heard is left in peace (R7), a denied node tries again (R10)
+		2*s.HoldDown + // a displacer that is not heard is left in peace (R7), a denied node is beyond doubt again (R10)
 		s.HoldDown + // a voluntary move waits for the one before (R8)
 		engine.ProbeEvery + 3*detect + // what is none of ours is asked, and has failed for long enough
 		engine.LastResort + // nobody is healthy
@@ -156,12 +156,12 @@ func (w *world) handsOff(t *target) bool {
 	return !ours && (!w.plan.Foreign || w.worksAt(h))
 }
 
-// heardOf reports whether a healthy process that could take a target has ever been
+// heardOf reports whether an able and healthy process that could take a target has ever been
 // answered by a node, and so knows its instance and addresses. A follower is for
 // the holder of the home alone.
 func (w *world) heardOf(id int, t *target) bool {
 	for i, n := range w.nodes {
-		if n.up && n.well() && n.told[id].heard && (t.index == 0 || w.targets[0].last().holder == i) {
+		if n.up && w.able(i) && n.well() && n.told[id].heard && (t.index == 0 || w.targets[0].last().holder == i) {
 			return true
 		}
 	}

@@ -134,13 +134,16 @@ func (n *node) sendOffer(a engine.SendOffer) {
 	if !ok {
 		return
 	}
-	from := n.secret
+	from, sent := n.secret, w.now
 	w.after(d, func() {
 		p := w.nodes[to]
 		if !p.up || !p.hostUp || p.vm > 0 || p.secret != from {
 			return
 		}
 		p.inProcess(0, func() {
+			if w.now-sent > engine.OfferTime {
+				return // it had been frozen, and the protocol lets nobody take so old an offer
+			}
 			w.change()
 			p.offer = offered{on: true, Offer: a.Offer, at: p.clock()}
 			w.tracef(to, "gets an offer from %s", a.Offer.From)
