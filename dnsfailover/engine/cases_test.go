@@ -86,6 +86,23 @@ func TestDeletedHomeIsPutBackByItsHolder(t *testing.T) {
 	}
 }
 
+func TestDeletedHomeIsLeftToTheNextHolder(t *testing.T) {
+	n := newNode(t)
+	n.active()
+	n.reads = Unknown // it does not see the claim of lb3
+	b := &n.peer["lb3"].body
+	b.Active, b.Epoch, b.Hash = true, 9, "another"
+	n.run(2 * second)
+	n.wantRole(Standby)
+	n.holds[home] = Reading{Token: "none"}
+	n.reads = Done
+	n.run(time.Minute)
+	n.wantNoWrite()
+	if n.st.Waiting.Code != OtherDefinition {
+		t.Errorf("it waits: %v", n.st.Waiting)
+	}
+}
+
 func TestDeniedIsNotAskedAgainForNothing(t *testing.T) {
 	n := newNode(t)
 	n.standby()

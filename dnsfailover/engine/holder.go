@@ -105,6 +105,7 @@ func claimOf(kind Kind, r *Reading) string {
 func (s *step) learn(i int, r Reading, sent time.Duration) {
 	t, c := &s.Targets[i], &s.cfg.Targets[i]
 	before := s.holder(s.cfg, i)
+	had := i == 0 && c.Kind == Record && before.mine() && !s.superseded()
 	if r.Token != t.Reading.Token || !t.Known {
 		t.verdict, t.refused = verdict{}, 0
 		t.freed = t.busy == freeing
@@ -124,7 +125,7 @@ func (s *step) learn(i int, r Reading, sent time.Duration) {
 	}
 	t.claim, t.claimSeen, t.claimNew = claim, s.now, !first
 	t.failures = 0
-	if i == 0 && c.Kind == Record && before.mine() && !r.Exists && s.offered.to == "" {
+	if had && !r.Exists && s.offered.to == "" {
 		t.freed = true // somebody has deleted it: it is put back at once
 	}
 	now := s.holder(s.cfg, i)
