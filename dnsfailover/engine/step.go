@@ -137,7 +137,7 @@ func (s *step) fold(event Event) {
 	case Reloaded:
 		for i := range s.Targets {
 			t := &s.Targets[i]
-			t.converge, t.Denied, t.denials = true, false, 0
+			t.converge, t.Denied, t.denials, t.hintAt = true, false, 0, s.now
 			s.hint(t)
 		}
 	}

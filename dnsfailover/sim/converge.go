@@ -156,12 +156,12 @@ func (w *world) handsOff(t *target) bool {
 	return !ours && (!w.plan.Foreign || w.worksAt(h))
 }
 
-// heardOf reports whether an able and healthy process that could take a target has ever been
+// heardOf reports whether an able and healthy process that could, and may, take a target has ever been
 // answered by a node, and so knows its instance and addresses. A follower is for
 // the holder of the home alone.
 func (w *world) heardOf(id int, t *target) bool {
 	for i, n := range w.nodes {
-		if n.up && w.able(i) && n.well() && n.told[id].heard && (t.index == 0 || w.targets[0].last().holder == i) {
+		if n.up && w.able(i) && n.well() && !n.opPaused && n.told[id].heard && (t.index == 0 || w.targets[0].last().holder == i) {
 			return true
 		}
 	}
