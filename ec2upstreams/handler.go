@@ -6,12 +6,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"reflect"
 	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+
+	"github.com/caddy-ec2/caddy-ec2/internal/expand"
 )
 
 // fitHandler refuses and warns of settings of the surrounding reverse_proxy that do not go with these upstreams, and
@@ -107,62 +108,15 @@ func (u *Upstreams) fitPolicy(policy string) error {
 }
 
 // expand replaces global placeholders in every string of the configuration but subset_by, which is for requests.
-func expand(v reflect.Value, repl *caddy.Replacer) error {
-	one := func(s string) (string, error) {
-		out, err := repl.ReplaceOrErr(s, true, true)
-		if err != nil {
-			return "", fmt.Errorf("replacing placeholders in %q: %w (a brace that belongs to no placeholder is written \\{ or \\})", s, err)
+func (u *Upstreams) expand(repl *caddy.Replacer) error {
+	return expand.Strings(u, func(field, s string) (string, error) {
+		switch field {
+		case "Upstreams.SubsetBy":
+			return s, nil
+		case "HealthCheck.Body", "HealthCheck.RequestBody": // braces have a meaning of their own there
+			return repl.ReplaceKnown(s, ""), nil
+		default:
+			return expand.Global(repl, s)
 		}
-		return out, nil
-	}
-	switch v.Kind() {
-	case reflect.String:
-		out, err := one(v.String())
-		if err != nil {
-			return err
-		}
-		v.SetString(out)
-	case reflect.Pointer:
-		if !v.IsNil() {
-			return expand(v.Elem(), repl)
-		}
-	case reflect.Slice:
-		for i := range v.Len() {
-			if err := expand(v.Index(i), repl); err != nil {
-				return err
-			}
-		}
-	case reflect.Map:
-		for _, k := range v.MapKeys() {
-			value := reflect.New(v.Type().Elem()).Elem()
-			value.Set(v.MapIndex(k))
-			if err := expand(value, repl); err != nil {
-				return err
-			}
-			key, err := one(k.String())
-			if err != nil {
-				return err
-			}
-			v.SetMapIndex(k, reflect.Value{})
-			if v.MapIndex(reflect.ValueOf(key)).IsValid() {
-				return fmt.Errorf("%s is given twice once the placeholder %s is replaced", key, k)
-			}
-			v.SetMapIndex(reflect.ValueOf(key), value)
-		}
-	case reflect.Struct:
-		for i := range v.NumField() {
-			f := v.Type().Field(i)
-			if !f.IsExported() || f.Name == "SubsetBy" {
-				continue
-			}
-			if f.Name == "Body" || f.Name == "RequestBody" { // braces have a meaning of their own there
-				v.Field(i).SetString(repl.ReplaceKnown(v.Field(i).String(), ""))
-				continue
-			}
-			if err := expand(v.Field(i), repl); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	})
 }

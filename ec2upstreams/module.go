@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"reflect"
 	"strings"
 	"sync"
 
@@ -85,7 +84,7 @@ func (u *Upstreams) Provision(ctx caddy.Context) error {
 	u.ctx, u.logger = ctx, ctx.Logger()
 	u.mark = fmt.Sprintf("ec2upstreams.%p", u)
 	u.failOpen = u.FailOpen == nil || *u.FailOpen
-	if err := expand(reflect.ValueOf(u).Elem(), caddy.NewReplacer()); err != nil {
+	if err := u.expand(caddy.NewReplacer()); err != nil {
 		return err
 	}
 	tiers, err := u.tiers()

@@ -24,7 +24,7 @@ const modulePath = "github.com/caddy-ec2/caddy-ec2"
 // adapterFiles are the files of ec2upstreams and dnsfailover that tie the engine to Caddy. All others, tests aside, are the engine,
 // which has to run and be tested without Caddy.
 var adapterFiles = []string{
-	"module.go", "app.go", "config.go", "config_check.go", "handler.go",
+	"module.go", "app.go", "config.go", "config_check.go", "secrets.go", "handler.go", "health_handler.go",
 	"caddyfile.go", "caddyfile_args.go", "admin.go", "metrics.go", "events.go",
 }
 

@@ -6,18 +6,32 @@ import (
 	"math/rand/v2"
 	"net"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 )
 
-// ports are where everything listens: the backends on addresses of their own, the rest on 127.0.0.1.
+// ports are where everything listens: the backends on addresses of their own, the site and the heartbeat on those of the load
+// balancers, the rest on 127.0.0.1.
 type ports struct {
-	backend, site, control, api, admin int
+	backend, site, heartbeat, control, api, dns int
+	admin, admin2                               int // of the load balancers
+	link, link2                                 int // at which each reaches the other one's heartbeat
 }
 
 // known are the ports of the show. The Caddyfile has the same as its defaults.
-var known = ports{backend: 8080, site: 8081, control: 8082, api: 8083, admin: 2020}
+var known = ports{
+	backend: 8080, site: 8081, heartbeat: 8404, control: 8082, api: 8083, dns: 8053, admin: 2020, admin2: 2021, link: 8405, link2: 8406,
+}
+
+// single are those on 127.0.0.1 alone.
+func (p *ports) single() []*int {
+	return []*int{&p.control, &p.api, &p.dns, &p.admin, &p.admin2, &p.link, &p.link2}
+}
+
+// shared are those on the addresses of the load balancers.
+func (p *ports) shared() []*int { return []*int{&p.site, &p.heartbeat} }
 
 // local is an address on 127.0.0.1.
 func local(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
@@ -33,17 +47,21 @@ func free() (ports, error) {
 	if p.backend, err = freePort(machines...); err != nil {
 		return p, err
 	}
-	for _, to := range []*int{&p.site, &p.control, &p.api, &p.admin} {
-		for again := true; again && err == nil; again = p.twice(to) {
-			*to, err = freePort("127.0.0.1")
+	find := func(list []*int, hosts ...string) {
+		for _, to := range list {
+			for again := true; again && err == nil; again = p.twice(to) {
+				*to, err = freePort(hosts...)
+			}
 		}
 	}
+	find(p.shared(), p.addresses()...)
+	find(p.single(), "127.0.0.1")
 	return p, err
 }
 
 // twice reports whether another of the ports is the same.
 func (p *ports) twice(one *int) bool {
-	for _, other := range []*int{&p.site, &p.control, &p.api, &p.admin} {
+	for _, other := range append(p.single(), p.shared()...) {
 		if other != one && *other == *one {
 			return true
 		}
@@ -98,13 +116,14 @@ func aliases(system, addr string) string {
 	}
 	var b strings.Builder
 	b.WriteString("; give it to the loopback interface, until the next start of the machine:\n\n")
-	ip, _, _ := strings.Cut(addr, ":")
-	known := false
+	list := known.addresses()[1:] // the first one is there
 	for n := 1; n <= staticHost; n++ {
-		known = known || host(n) == ip
-		fmt.Fprintf(&b, "\tsudo ifconfig lo0 alias %s up\n", host(n))
+		list = append(list, host(n))
 	}
-	if !known {
+	if ip, _, _ := strings.Cut(addr, ":"); !slices.Contains(list, ip) {
+		list = append(list, ip)
+	}
+	for _, ip := range list {
 		fmt.Fprintf(&b, "\tsudo ifconfig lo0 alias %s up\n", ip)
 	}
 	return b.String()

@@ -23,12 +23,12 @@ func TestFreePortsDiffer(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen := make(map[int]bool)
-	for _, port := range []int{p.site, p.control, p.api, p.admin} {
-		if port == 0 || seen[port] {
+	for _, port := range append(p.single(), p.shared()...) {
+		if *port == 0 || seen[*port] {
 			t.Errorf("%+v", p)
 		}
-		seen[port] = true
-		if err := listenable(port, []string{"127.0.0.1"}); err != nil {
+		seen[*port] = true
+		if err := listenable(*port, []string{"127.0.0.1"}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -53,8 +53,9 @@ func TestAliases(t *testing.T) {
 		lines              int
 	}{
 		{"Linux has them all", "linux", "127.0.1.1:8080", 0},
-		{"macOS", "darwin", "127.0.1.1:8080", staticHost},
-		{"macOS, one more than usual", "darwin", "127.0.1.10:8080", staticHost + 1},
+		{"macOS", "darwin", "127.0.1.1:8080", staticHost + 1},
+		{"macOS, the second load balancer", "darwin", "127.0.0.2:8081", staticHost + 1},
+		{"macOS, one more than usual", "darwin", "127.0.1.10:8080", staticHost + 2},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -74,9 +74,9 @@ func usage() string {
   go run ./examples/quickstart story [PART] do and check everything by itself; exit status 0 if all went as expected
   go run ./examples/quickstart COMMAND      change something in the show that runs in another terminal
 
-The show is a fake EC2 with the instances web-1, web-2, web-3 (tag Role=web) and backup-1 (Role=web-backup), a web server
-on each, and a real Caddy that finds them by tag. Clients send requests all the time; you see who answers, who does not,
-and why.
+The show is a fake AWS with the instances web-1, web-2, web-3 (tag Role=web) and backup-1 (Role=web-backup), a web server
+on each, and two load balancers, lb1 and lb2, each a real Caddy that finds them by tag. One of the two has the name
+lb.example.com. Clients look it up and send requests all the time; you see who answers, who does not, and why.
 
 Flags:
   -caddy FILE   run this Caddy binary instead of building ./cmd/caddy (default: the environment variable CADDY_BIN)
@@ -90,44 +90,60 @@ Parts of the story:
 	for _, c := range commands() {
 		fmt.Fprintf(&b, "  %-20s %s\n", strings.TrimSpace(c.name+" "+c.instance), c.about)
 	}
+	lbs := known.balancers()
 	fmt.Fprintf(&b, `
 Without this program: curl -X POST http://%s/drain/web-1
 
 Where things are:
-  %-24s the site (/slow takes %d seconds to answer)
-  %-24s Caddy's admin endpoint: /ec2upstreams/pools says who is in or out, and why
+  %-24s the site at lb1, and at %s:%d at lb2 (/slow takes %d seconds to answer)
+  %-24s DNS: dig -p %d @127.0.0.1 %s
+  %-24s lb1's admin endpoint, and %s lb2's: /dnsfailover/status says who has the name and why,
+  %-24s /ec2upstreams/pools who is in or out, and why
   %-24s commands, as above
-  %-24s the EC2 API
+  %-24s the AWS API
   %-24s and so on: the backends
 
 The Caddyfile is examples/quickstart/Caddyfile. Change it while the show runs, then use the command reload.
 The environment variable NO_COLOR turns colors off.
-`, local(known.control), local(known.site), slowSeconds, local(known.admin), local(known.control), local(known.api),
-		fmt.Sprintf("%s:%d", host(1), known.backend))
+`, local(known.control), local(known.site), lbs[1].address, known.site, slowSeconds, local(known.dns), known.dns, siteName,
+		local(known.admin), local(known.admin2), "", local(known.control), local(known.api), fmt.Sprintf("%s:%d", host(1), known.backend))
 	return b.String()
 }
 
 // greeting says what can be done with a show that has just begun.
 func greeting(s *stage) string {
-	p := s.ports
-	return fmt.Sprintf(`Caddy serves %s for whatever EC2 instances carry the tag Role=web. Try in another terminal:
+	p, first := s.ports, s.lbs[0]
+	dig := fmt.Sprintf("dig +short -p %d @127.0.0.1 %s", p.dns, siteName)
+	return fmt.Sprintf(`lb1 and lb2 serve whatever EC2 instances carry the tag Role=web, and one of them has the name %[1]s. Try in
+another terminal:
 
-  curl %s
-  curl -s %s
+  %[2]s
+  curl --resolve %[1]s:%[3]d:$(%[2]s) http://%[1]s:%[3]d/
+  curl http://%[4]s/                   lb1 itself
+  curl -s %[5]s
+  go run ./examples/quickstart kill lb1          the name goes to lb2; then: heal lb1
+  go run ./examples/quickstart freeze lb2        and unlisten lb2; then: heal lb2
+  go run ./examples/quickstart part              they don't hear each other; then: join
+  go run ./examples/quickstart upgrade lb1       and no request fails
+  curl -X POST %[6]s    lb2 takes it
+
+  curl -s %[7]s
   go run ./examples/quickstart launch            one more backend
   go run ./examples/quickstart drain web-1       then: undrain web-1
   go run ./examples/quickstart fail web-2        its health check fails; then: heal web-2
   go run ./examples/quickstart kill web-3        its connections are reset; then: heal web-3
   go run ./examples/quickstart terminate web-3
-  go run ./examples/quickstart api-down          EC2 can't be reached; then: api-up
-  go run ./examples/quickstart reload            after an edit of %s
-  curl -X POST http://%s/drain/web-1
+  go run ./examples/quickstart api-down          AWS can't be reached; then: api-up
+  go run ./examples/quickstart reload            after an edit of %[8]s
+  curl -X POST http://%[9]s/drain/web-1
 or with the AWS CLI:
   eval "$(go run ./examples/quickstart env)"
-  aws ec2 create-tags --resources %s --tags Key=Drain,Value=yes
+  aws ec2 create-tags --resources %[10]s --tags Key=Drain,Value=yes
+  aws route53 list-resource-record-sets --hosted-zone-id %[11]s
 
-Caddy's log is %s. Ctrl-C ends everything.
-`, s.traffic.url, s.traffic.url, poolsURL(p), shortPath(s.caddy.config), local(p.control), s.world.all()[0].id, s.caddy.logPath)
+The logs are %[12]s and %[13]s. Ctrl-C ends everything.
+`, siteName, dig, p.site, first.site(), first.statusURL(), s.lbs[1].admin("/dnsfailover/takeover"), first.poolsURL(),
+		shortPath(first.config), local(p.control), s.world.all()[0].id, zoneID, first.logPath, s.lbs[1].logPath)
 }
 
 // awsEnv is the environment for an AWS CLI, to be evaluated by a shell.

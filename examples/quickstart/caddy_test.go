@@ -5,13 +5,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
 
 func TestEnvironmentOfCaddy(t *testing.T) {
 	own := []string{"PATH=/bin", "HOME=/home/me", "AWS_PROFILE=mine", "AWS_REGION=us-east-1", "CADDY_ADMIN=:2019", "QUICKSTART_SITE_PORT=1", "XDG_DATA_HOME=/home/me/data"}
-	env := environment(own, []string{"AWS_REGION=eu-west-1"}, "/tmp/show", ports{backend: 1, site: 2, control: 3, api: 4, admin: 5})
+	env := environment(own, []string{"AWS_REGION=eu-west-1"}, "/tmp/show", ports{backend: 1, site: 2, control: 3, api: 4})
 	last := make(map[string]string) // the last value counts
 	for _, kv := range env {
 		name, value, _ := strings.Cut(kv, "=")
@@ -20,7 +21,7 @@ func TestEnvironmentOfCaddy(t *testing.T) {
 	for name, want := range map[string]string{
 		"PATH": "/bin", "HOME": "/home/me", "AWS_REGION": "eu-west-1",
 		"XDG_DATA_HOME": filepath.Join("/tmp/show", "data"), "XDG_CONFIG_HOME": filepath.Join("/tmp/show", "config"),
-		"QUICKSTART_SITE_PORT": "2", "QUICKSTART_ADMIN_PORT": "5", "QUICKSTART_BACKEND_PORT": "1", "QUICKSTART_STATIC": "127.0.1.9:1",
+		"QUICKSTART_SITE_PORT": "2", "QUICKSTART_BACKEND_PORT": "1", "QUICKSTART_STATIC": "127.0.1.9:1",
 	} {
 		if last[name] != want {
 			t.Errorf("%s is %q, want %q", name, last[name], want)
@@ -33,11 +34,30 @@ func TestEnvironmentOfCaddy(t *testing.T) {
 	}
 }
 
+func TestEnvironmentOfABalancer(t *testing.T) {
+	p := ports{site: 2, heartbeat: 6, admin: 5, admin2: 7}
+	for i, want := range []map[string]string{
+		{"QUICKSTART_NAME": "lb1", "QUICKSTART_ADDRESS": "127.0.0.1", "QUICKSTART_ADMIN_PORT": "5", "QUICKSTART_HEARTBEAT": "127.0.0.1:6"},
+		{"QUICKSTART_NAME": "lb2", "QUICKSTART_ADDRESS": "127.0.0.2", "QUICKSTART_ADMIN_PORT": "7", "QUICKSTART_HEARTBEAT": "127.0.0.2:6"},
+	} {
+		c := newCaddy(p.balancers()[i], "caddy", "Caddyfile", "/tmp/show", p, "a:1 b:2", []string{"AWS_REGION=eu-west-1"})
+		want["QUICKSTART_PEERS"], want["AWS_REGION"], want["QUICKSTART_SECRET_FILE"] = "a:1 b:2", "eu-west-1", secretFile("/tmp/show")
+		want["XDG_DATA_HOME"] = filepath.Join("/tmp/show", c.name, "data")
+		for name, value := range want {
+			if !slices.Contains(c.env, name+"="+value) {
+				t.Errorf("%s lacks %s=%s", c.name, name, value)
+			}
+		}
+	}
+}
+
 // TestCaddyfileFits holds the Caddyfile to what this program takes for granted.
 func TestCaddyfileFits(t *testing.T) {
 	for _, part := range []string{
-		fmt.Sprintf("{$QUICKSTART_SITE_PORT:%d}", known.site),
+		fmt.Sprintf("\nhttp://:{$QUICKSTART_SITE_PORT:%d} {\n", known.site),
 		fmt.Sprintf("{$QUICKSTART_ADMIN_PORT:%d}", known.admin),
+		fmt.Sprintf("{$QUICKSTART_HEARTBEAT:%s}", heartbeat(known, known.balancers()[0])),
+		"hosted_zone_id " + zoneID + "\n", "record " + siteName + " {\n", "register {node}." + zoneName + "\n",
 		fmt.Sprintf("{$QUICKSTART_BACKEND_PORT:%d}", known.backend),
 		fmt.Sprintf("{$QUICKSTART_STATIC:%s:%d}", host(staticHost), known.backend),
 		"tag Role " + roleWeb + "\n", "tag Role " + roleBackup + "\n", "drain tag " + drainTag + "\n",
@@ -45,6 +65,9 @@ func TestCaddyfileFits(t *testing.T) {
 		if strings.Count(caddyfile, part) != 1 {
 			t.Errorf("the Caddyfile has %q %d times, want once", part, strings.Count(caddyfile, part))
 		}
+	}
+	if n := strings.Count(caddyfile, "QUICKSTART_SITE_PORT"); strings.Count(caddyfile, fmt.Sprintf("{$QUICKSTART_SITE_PORT:%d}", known.site)) != n {
+		t.Error("the port of the site has another default somewhere in the Caddyfile")
 	}
 	text := edited("101", "2s")
 	if !strings.Contains(text, "header X-Config-Version 101\n") || !strings.Contains(text, "refresh 2s\n") {
@@ -124,7 +147,7 @@ func TestCaddyThatEndsAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := newCaddy(bin, "Caddyfile", t.TempDir(), ports{site: port}, nil)
+	c := newCaddy(balancer{name: "lb1", address: "127.0.0.1"}, bin, "Caddyfile", t.TempDir(), ports{site: port}, "", nil)
 	if err := c.start(t.Context()); err == nil || !strings.Contains(err.Error(), "exit status") {
 		t.Errorf("%v", err)
 	}

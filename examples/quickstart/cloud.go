@@ -24,38 +24,53 @@ func host(n int) string { return fmt.Sprintf("127.0.1.%d", n) }
 // staticHost is the number of the address of the server that EC2 knows nothing of.
 const staticHost = 9
 
-// world is the cloud, its API, and the backends on its instances.
+// The zone of the names, and the name that clients use. The Caddyfile has them too.
+const (
+	zoneID   = "Z0QUICKSTART"
+	zoneName = "example.com"
+	siteName = "lb." + zoneName
+)
+
+// world is the cloud, its API, its DNS, and the backends on its instances.
 type world struct {
 	cloud  *awstest.Cloud
 	server *awstest.Server
-	lb     string // id of the instance that Caddy takes itself to run on
+	dns    *awstest.DNSServer
+	lbs    map[string]string // ids of the instances that the load balancers take themselves to run on, by name
 	static *backend
 	port   int // of all backends
 
 	mu       sync.Mutex
 	backends []*backend // on instances, in the order of their launch
 	gone     map[*backend]bool
-	hosts    int    // addresses given out
-	restore  func() // ends the outage of the API, nil if there is none
+	hosts    int      // addresses given out
+	restore  []func() // end the outage of the API, none if there is none
 }
 
-// newWorld serves the AWS API at the address, and starts web-1 to web-3, backup-1 and static-1.
-func newWorld(api string, port int) (*world, error) {
-	w := &world{cloud: awstest.New(awstest.Config{}), port: port, gone: make(map[*backend]bool)}
-	if err := w.build(api); err != nil {
+// newWorld serves the AWS API and the DNS at their addresses, and starts web-1 to web-3, backup-1 and static-1.
+func newWorld(api, dns string, port int) (*world, error) {
+	w := &world{cloud: awstest.New(awstest.Config{}), port: port, lbs: make(map[string]string), gone: make(map[*backend]bool)}
+	if err := w.build(api, dns); err != nil {
 		w.close()
 		return nil, err
 	}
 	return w, nil
 }
 
-func (w *world) build(api string) (err error) {
+func (w *world) build(api, dns string) (err error) {
 	if w.server, err = awstest.ServeAt(w.cloud, api); err != nil {
 		return inUse(api, err)
 	}
-	w.lb, err = w.cloud.Launch(awstest.Launch{Tags: map[string]string{"Name": "lb-1", "Role": "lb"}})
-	if err != nil {
+	if w.dns, err = awstest.ServeDNS(w.cloud, dns, awstest.DNSOptions{}); err != nil {
+		return inUse(dns, err)
+	}
+	if _, err := w.cloud.AddZone(awstest.HostedZone{ID: zoneID, Name: zoneName}); err != nil {
 		return err
+	}
+	for _, b := range known.balancers() {
+		if err := w.launchBalancer(b); err != nil {
+			return err
+		}
 	}
 	for _, i := range []struct{ name, role string }{
 		{"web-1", roleWeb}, {"web-2", roleWeb}, {"web-3", roleWeb}, {"backup-1", roleBackup},
@@ -68,10 +83,25 @@ func (w *world) build(api string) (err error) {
 	return w.static.start()
 }
 
+// launchBalancer launches the instance of a load balancer. Its tags are in its metadata, as an instance has to be told.
+func (w *world) launchBalancer(b balancer) error {
+	id, err := w.cloud.Launch(awstest.Launch{
+		PrivateIP: b.address, PublicIP: b.address, Tags: map[string]string{"Name": b.name, "Role": "lb"},
+	})
+	if err != nil {
+		return err
+	}
+	w.lbs[b.name] = id
+	return w.cloud.SetMetadataOptions(id, awstest.MetadataOptions{HopLimit: 1, Hops: 1, InstanceTags: true})
+}
+
 // close ends everything.
 func (w *world) close() {
 	for _, b := range w.all() {
 		b.kill()
+	}
+	if w.dns != nil {
+		w.dns.Close()
 	}
 	if w.server != nil {
 		w.server.Close()
@@ -251,8 +281,8 @@ func (w *world) apiDown(string) (string, error) {
 	if w.restore != nil {
 		return "", errDown
 	}
-	w.restore = w.cloud.Outage("ec2")
-	return "the EC2 API is down: every connection to it is dropped", nil
+	w.restore = []func(){w.cloud.Outage("ec2"), w.cloud.Outage("route53")}
+	return "the AWS API is down: every connection to EC2 and Route 53 is dropped", nil
 }
 
 func (w *world) apiUp(string) (string, error) {
@@ -261,7 +291,9 @@ func (w *world) apiUp(string) (string, error) {
 	if w.restore == nil {
 		return "", errUp
 	}
-	w.restore()
+	for _, end := range w.restore {
+		end()
+	}
 	w.restore = nil
-	return "the EC2 API answers again", nil
+	return "the AWS API answers again", nil
 }

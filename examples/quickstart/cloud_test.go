@@ -11,7 +11,7 @@ import (
 // newTestWorld is a world that ends with the test.
 func newTestWorld(t *testing.T) *world {
 	t.Helper()
-	w, err := newWorld("127.0.0.1:0", newPort(t))
+	w, err := newWorld("127.0.0.1:0", "127.0.0.1:0", newPort(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,13 +129,17 @@ func TestAPIDownAndUp(t *testing.T) {
 		_, err := w.cloud.DescribeInstances(awstest.Caller{}, awstest.DescribeInstancesInput{})
 		return err
 	}
-	if _, err := w.apiDown(""); err != nil || list() == nil {
-		t.Errorf("%v; EC2 still answers: %v", err, list() == nil)
+	zones := func() error {
+		_, err := w.cloud.ListHostedZones(awstest.Caller{}, awstest.ListZonesInput{})
+		return err
+	}
+	if _, err := w.apiDown(""); err != nil || list() == nil || zones() == nil {
+		t.Errorf("%v; EC2 still answers: %v; Route 53: %v", err, list() == nil, zones() == nil)
 	}
 	if _, err := w.apiDown(""); err == nil {
 		t.Error("it goes down twice")
 	}
-	if _, err := w.apiUp(""); err != nil || list() != nil {
-		t.Errorf("%v, %v", err, list())
+	if _, err := w.apiUp(""); err != nil || list() != nil || zones() != nil {
+		t.Errorf("%v, %v, %v", err, list(), zones())
 	}
 }

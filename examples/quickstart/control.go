@@ -17,7 +17,7 @@ import (
 // command is something that can be done to a show that runs, from another terminal.
 type command struct {
 	name     string
-	instance string // what it takes: "" for nothing, "INSTANCE", or "[NAME]" if it may be left out
+	instance string // what it takes: "" for nothing, "INSTANCE", "BALANCER", or "[NAME]" if it may be left out
 	about    string
 	do       func(s *stage, instance string) (string, error)
 }
@@ -31,14 +31,19 @@ func commands() []command {
 		{"launch", "[NAME]", "launch another instance with the tag Role=web", of((*world).launch)},
 		{"drain", "INSTANCE", "tag it, so that it gets no new requests", of((*world).drain)},
 		{"undrain", "INSTANCE", "take the tag off again", of((*world).undrain)},
-		{"kill", "INSTANCE", "end its process: connections are reset", of((*world).kill)},
+		{"kill", "INSTANCE", "end its process: connections are reset; lb1 and lb2 can be killed too", (*stage).kill},
 		{"fail", "INSTANCE", "make its health check fail", of((*world).fail)},
-		{"heal", "INSTANCE", "make it well again, whether killed or failing", of((*world).heal)},
+		{"heal", "INSTANCE", "make it well again, whatever was done to it; lb1 and lb2 too", (*stage).heal},
 		{"terminate", "INSTANCE", "terminate the instance in EC2", of((*world).terminate)},
-		{"api-down", "", "make the EC2 API unreachable", of((*world).apiDown)},
+		{"freeze", "BALANCER", "stop the process of lb1 or lb2 where it is", (*stage).freeze},
+		{"unlisten", "BALANCER", "close its site; its process lives", (*stage).unlisten},
+		{"upgrade", "BALANCER", "end it in order, and start it again", (*stage).upgrade},
+		{"part", "", "let lb1 and lb2 not hear each other", (*stage).part},
+		{"join", "", "and hear each other again", (*stage).join},
+		{"api-down", "", "make the AWS API unreachable", of((*world).apiDown)},
 		{"api-up", "", "and reachable again", of((*world).apiUp)},
-		{"reload", "", "make Caddy take over an edited Caddyfile", (*stage).reload},
-		{"env", "", "print the environment that leads an AWS CLI to the fake EC2", (*stage).awsEnv},
+		{"reload", "", "make the load balancers take over an edited Caddyfile", (*stage).reload},
+		{"env", "", "print the environment that leads an AWS CLI to the fake AWS", (*stage).awsEnv},
 	}
 }
 
@@ -59,6 +64,8 @@ func (c command) check(instance string) error {
 		return fmt.Errorf("%s takes no instance, but got %q", c.name, instance)
 	case c.instance == "INSTANCE" && instance == "":
 		return fmt.Errorf("%s needs an instance, by name or id: %s web-1", c.name, c.name)
+	case c.instance == "BALANCER" && instance == "":
+		return fmt.Errorf("%s needs a load balancer: %s lb1", c.name, c.name)
 	}
 	return nil
 }

@@ -1,19 +1,19 @@
-// Command quickstart shows caddy-ec2 on one machine, without an AWS account: a fake EC2, backends on loopback addresses,
-// and the real Caddy in front of them.
+// Command quickstart shows caddy-ec2 on one machine, without an AWS account: a fake AWS, backends on loopback addresses,
+// and in front of them two load balancers with one name, each the real Caddy.
 //
 //	go run ./examples/quickstart          the show, until Ctrl-C; -help says what can be done with it
 //	go run ./examples/quickstart story    the same as a test: everything is done and checked by itself
 //
 // # How it is built
 //
-//	clients ──► Caddy (the real binary) ──► backends on 127.0.1.x, one for each instance
-//	               │ DescribeInstances, every second
-//	               ▼
-//	            fake EC2 (internal/awstest) ◄── tags, launches, outages: control endpoint, AWS CLI, or the story
+//	clients ──► lb1 or lb2: Caddy (the real binary) ──► backends on 127.0.1.x, one for each instance
+//	   │           │ DescribeInstances, every second; the name, when it has to move
+//	   │ where?    ▼
+//	   └──────► fake AWS (internal/awstest), with DNS ◄── tags, launches, outages: control endpoint, AWS CLI, or the story
 //
-// stage.go puts these together: build.go and caddy.go run Caddy, cloud.go and backend.go are what it finds, traffic.go
-// are the clients. timeline.go and screen.go show what happens, control.go takes commands from another terminal, and
-// story.go plays the parts in story_*.go.
+// stage.go puts these together: build.go, caddy.go and balancer.go run Caddy, cloud.go and backend.go are what it finds, link.go
+// is what the two have between them, name.go who has the name, traffic.go are the clients. timeline.go and screen.go show what
+// happens, control.go takes commands from another terminal, and story.go plays the parts in story_*.go.
 package main
 
 import (
@@ -25,6 +25,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+	"time"
 )
 
 func main() {
@@ -72,7 +73,7 @@ func show(ctx context.Context, a arguments, out *screen) error {
 	if err != nil {
 		return err
 	}
-	s, err := newStage(ctx, bin, editable(), known, showConnections, showRate)
+	s, err := newStage(ctx, bin, editable(), known, 2, clients{connections: showConnections, rate: showRate, patience: pairPatience})
 	if err != nil {
 		return err
 	}
@@ -90,20 +91,32 @@ func show(ctx context.Context, a arguments, out *screen) error {
 		showTimeline(ctx, s, out)
 	}()
 
-	var failed error
-	select {
-	case <-ctx.Done():
-	case <-s.caddy.exited:
-		// A Ctrl-C reaches Caddy too, and sometimes first.
-		if !endsWithin(ctx, ctrlC) {
-			failed = errors.Join(s.caddy.dead(), s.explain())
-		}
-	}
+	failed := s.watch(ctx)
 	cancel()
 	<-told
 	wait()
-	fmt.Fprintln(out, "ending Caddy and the backends")
+	fmt.Fprintln(out, "ending the load balancers and the backends")
 	return errors.Join(failed, s.close())
+}
+
+// watch returns when the context ends, or with an error when a load balancer has ended by itself.
+func (s *stage) watch(ctx context.Context) error {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if err := s.dead(); err != nil {
+			// A Ctrl-C reaches Caddy too, and sometimes first.
+			if endsWithin(ctx, ctrlC) {
+				return nil
+			}
+			return errors.Join(err, s.explain())
+		}
+	}
 }
 
 // editable is the Caddyfile of the checkout that this runs in. Elsewhere it is "": the one within the program is as good,
@@ -120,14 +133,19 @@ func editable() string {
 	return filepath.Join(root, "examples", "quickstart", "Caddyfile")
 }
 
-// reload makes Caddy take over the Caddyfile as it is now.
+// reload makes both load balancers take over the Caddyfile as it is now.
 func (s *stage) reload(string) (string, error) {
-	text, err := os.ReadFile(s.caddy.config)
+	config := s.lbs[0].config
+	text, err := os.ReadFile(config)
 	if err != nil {
 		return "", err
 	}
-	if err := s.caddy.reload(string(text)); err != nil {
-		return "", err
+	for _, lb := range s.lbs {
+		if is := lb.condition(); is == running || is == deaf {
+			if err := lb.reload(string(text)); err != nil {
+				return "", err
+			}
+		}
 	}
-	return "Caddy has taken over " + shortPath(s.caddy.config), nil
+	return "lb1 and lb2 have taken over " + shortPath(config), nil
 }

@@ -45,12 +45,12 @@ type row struct {
 	Why      string `json:"why"`
 }
 
-// poolsURL is where the admin endpoint is.
-func poolsURL(p ports) string { return "http://" + local(p.admin) + "/ec2upstreams/pools" }
+// poolsURL is where the admin endpoint tells of the backends.
+func (c *caddy) poolsURL() string { return c.admin("/ec2upstreams/pools") }
 
 // pools asks the admin endpoint.
 func (c *caddy) pools() (p pools, err error) {
-	resp, err := c.client.Get(poolsURL(c.ports))
+	resp, err := c.client.Get(c.poolsURL())
 	if err != nil {
 		return p, err
 	}

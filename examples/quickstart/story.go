@@ -25,6 +25,7 @@ type part struct {
 func parts() []part {
 	return []part{
 		{"fleet", "backends come, go, fail and drain, EC2 fails, Caddy restarts and reloads", playFleet},
+		{"pair", "two load balancers, one name: it moves when it must, and only then", playPair},
 	}
 }
 
@@ -87,23 +88,29 @@ type expectation struct {
 
 // step plays one: its title is printed, and whatever it expects is recorded with the requests that failed meanwhile.
 func (s *story) step(title string, play func()) {
+	if s.fault(title, play) {
+		fate := s.steps[len(s.steps)-1].requests
+		s.record(expectation{noneFails, fate.fate() + " failed", fate.failed == 0})
+	}
+}
+
+// fault plays a step in which requests may fail, and reports whether it did: not if the story has broken off before.
+func (s *story) fault(title string, play func()) bool {
 	st := &step{title: title}
 	s.steps = append(s.steps, st)
 	if s.broken {
 		s.expect("all of it", "", false)
-		return
+		return false
 	}
 	s.say("step %d: %s", len(s.steps), title)
 	before, began := s.traffic.now(), time.Now()
 	play()
 	s.traffic.settle() // what began in this step is counted in it
 	st.took, st.requests = time.Since(began), s.traffic.now().since(before)
-	s.record(expectation{
-		noneFails, st.requests.fate() + " failed", st.requests.failed == 0,
-	})
+	return true
 }
 
-// noneFails is expected of every step. The table has a column of its own for it.
+// noneFails is expected of every step but faults. The table has a column of its own for it.
 const noneFails = "no request fails"
 
 // await waits until what is looked for is there, and records what was seen.
@@ -202,21 +209,29 @@ const (
 	storyRate        = 240 // requests per second
 )
 
-// open starts everything on ports of its own and gives the story its traffic.
-func (s *story) open(bin string) (*stage, error) {
+// open starts everything on ports of its own, with one load balancer or two, and gives the story its traffic.
+func (s *story) open(bin string, balancers int, c clients) (*stage, error) {
 	p, err := free()
 	if err != nil {
 		return nil, err
 	}
-	st, err := newStage(s.ctx, bin, "", p, storyConnections, storyRate)
+	c.connections, c.rate = storyConnections, storyRate
+	st, err := newStage(s.ctx, bin, "", p, balancers, c)
 	if err != nil {
 		return nil, err
 	}
-	s.traffic = st.traffic
-	s.dead = st.caddy.dead
-	fmt.Fprintf(s.out, "the site is at %s, its backends at %s to %s port %d, EC2 at %s, Caddy's binary is %s\n",
-		st.traffic.url, host(1), host(staticHost), p.backend, local(p.api), shortPath(bin))
+	s.traffic, s.dead = st.traffic, st.dead
+	fmt.Fprintf(s.out, "the site is at %s, its backends at %s to %s port %d, AWS at %s, DNS at %s, Caddy's binary is %s\n",
+		st.traffic.url, host(1), host(staticHost), p.backend, local(p.api), local(p.dns), shortPath(bin))
 	return st, nil
+}
+
+// awaitRequests waits until n more requests have ended than before.
+func (s *story) awaitRequests(before tally, n int) {
+	s.until("requests flow", func() (string, bool) {
+		sent := s.traffic.now().since(before).sent
+		return fmt.Sprintf("%d of %d", sent, n), sent >= n
+	})
 }
 
 // shortPath leaves out the folder that a reader runs the story in.

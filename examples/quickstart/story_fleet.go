@@ -17,12 +17,12 @@ type fleetStory struct {
 
 // playFleet tells how the backends of a site come and go.
 func playFleet(s *story, bin string) (err error) {
-	st, err := s.open(bin)
+	st, err := s.open(bin, 1, clients{})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, st.close()) }()
-	f := &fleetStory{s, st.world, st.caddy}
+	f := &fleetStory{s, st.world, st.lbs[0]}
 	s.step("three backends serve", f.threeServe)
 	s.step("a fourth is launched", f.launched)
 	s.step("one is drained by tag", f.drained)

@@ -95,14 +95,6 @@ func (f *fleetStory) awaitFailedPolls(want string, least int) {
 	}))
 }
 
-// awaitRequests waits until n more requests have ended than before.
-func (f *fleetStory) awaitRequests(before tally, n int) {
-	f.until("requests flow", func() (string, bool) {
-		sent := f.traffic.now().since(before).sent
-		return fmt.Sprintf("%d of %d", sent, n), sent >= n
-	})
-}
-
 // awaitServedBy waits until these, and nobody else, answer a good number of requests.
 func (f *fleetStory) awaitServedBy(names ...string) {
 	enough := 25 * len(names)

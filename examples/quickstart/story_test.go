@@ -157,10 +157,15 @@ func TestStories(t *testing.T) {
 		t.Skip("set CADDY_BIN to a binary of go build ./cmd/caddy; CI does")
 	}
 	newPort(t)
-	var out bytes.Buffer
-	err := tellStories(t.Context(), arguments{caddy: bin, story: true}, &screen{out: &out})
-	t.Log(out.String())
-	if err != nil {
-		t.Error(err)
+	for _, p := range parts() {
+		t.Run(p.name, func(t *testing.T) {
+			t.Parallel()
+			var out bytes.Buffer
+			err := tellStories(t.Context(), arguments{caddy: bin, story: true, parts: []string{p.name}}, &screen{out: &out})
+			t.Log(out.String())
+			if err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }

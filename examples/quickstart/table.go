@@ -106,10 +106,20 @@ func (s *story) dump(st *stage) {
 	for _, f := range st.traffic.failures() {
 		fmt.Fprintln(s.out, "failed request: "+f)
 	}
-	p, err := st.caddy.pools()
-	text := p.String()
-	if err != nil {
-		text = err.Error() + "\n"
+	fmt.Fprintln(s.out, st.world.held())
+	for _, lb := range st.lbs {
+		fmt.Fprintf(s.out, "%s is %s\n", lb.name, lb.condition())
+		if is := lb.condition(); is == running || is == deaf {
+			fmt.Fprintf(s.out, "%s:\n%s\n%s:\n%s\n", lb.poolsURL(), orError(lb.pools()), lb.statusURL(), orError(lb.standing()))
+		}
+		fmt.Fprintf(s.out, "the end of the log of %s:\n%s\n", lb.name, tail(lb.log(0), 40))
 	}
-	fmt.Fprintf(s.out, "%s:\n%s\nthe end of Caddy's log:\n%s\n", poolsURL(st.ports), text, tail(st.caddy.log(0), 40))
+}
+
+// orError is what was found as a text, or why nothing was.
+func orError[T fmt.Stringer](found T, err error) string {
+	if err != nil {
+		return err.Error()
+	}
+	return found.String()
 }

@@ -17,6 +17,13 @@ type frame struct {
 	pools  pools
 	err    error // why pools is not known
 	static string
+	lbs    []balancerLine
+}
+
+// balancerLine is a load balancer as it is shown.
+type balancerLine struct {
+	text string
+	has  bool // the name
 }
 
 const (
@@ -31,6 +38,7 @@ func showTimeline(ctx context.Context, s *stage, out *screen) {
 	defer tick.Stop()
 	shown := time.Now()
 	var known pools
+	var name held
 	total := s.traffic.now()
 	calls := 0
 	for {
@@ -39,7 +47,11 @@ func showTimeline(ctx context.Context, s *stage, out *screen) {
 			return
 		case <-tick.C:
 		}
-		now, err := s.caddy.pools()
+		if now := s.world.held(); now != name {
+			out.event("%s", out.paint(green, now.String()))
+			name = now
+		}
+		now, err := s.pools()
 		if err == nil {
 			for _, e := range changes(known, now) {
 				out.event("%s", e)
@@ -50,7 +62,10 @@ func showTimeline(ctx context.Context, s *stage, out *screen) {
 		if at := time.Now(); at.Sub(shown) >= time.Second-lookEvery/2 {
 			before := total
 			total = s.traffic.now()
-			f := frame{at, total.since(before).per(at.Sub(shown)), total, known, err, s.world.static.name}
+			f := frame{
+				at: at, second: total.since(before).per(at.Sub(shown)), total: total, pools: known, err: err,
+				static: s.world.static.name, lbs: s.standings(name),
+			}
 			shown = at
 			if n := f.second.failed; n > 0 {
 				out.event("%s", out.paint(red, fmt.Sprintf("requests failed: %d, the last one at %s", n, s.traffic.lastFailure())))
@@ -62,6 +77,16 @@ func showTimeline(ctx context.Context, s *stage, out *screen) {
 			}
 		}
 	}
+}
+
+// standings are the load balancers, a line for each.
+func (s *stage) standings(h held) (list []balancerLine) {
+	looks := s.looks()
+	for _, lb := range s.lbs {
+		text := fmt.Sprintf("%s  %-9s  %s", lb.name, lb.address, inALine(lb, looks, h))
+		list = append(list, balancerLine{text, lb.address == h.address})
+	}
+	return list
 }
 
 // tellCalls tells of the EC2 calls that others than Caddy make, with an AWS CLI for example. It returns how many calls
@@ -137,6 +162,9 @@ func reason(why string) string {
 func (f frame) line() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s  %3d requests/s, %d failed  ", f.at.Format("15:04:05"), f.second.sent, f.second.failed)
+	for _, name := range slices.Sorted(maps.Keys(f.second.via)) {
+		fmt.Fprintf(&b, "  %s %d", name, f.second.via[name])
+	}
 	for _, name := range slices.Sorted(maps.Keys(f.second.by)) {
 		fmt.Fprintf(&b, "  %s %d", name, f.second.by[name])
 	}
@@ -163,6 +191,13 @@ func (f frame) lines(s *screen) []string {
 		"",
 		fmt.Sprintf("%s  %s requests/s, %s, served by %s", f.at.Format("15:04:05"),
 			s.paint(bold, fmt.Sprint(f.second.sent)), failed, f.pools.serving()),
+	}
+	for _, lb := range f.lbs {
+		as := dim
+		if lb.has {
+			as = green
+		}
+		list = append(list, "  "+s.paint(as, lb.text))
 	}
 	for _, q := range f.pools.ordered() {
 		for _, r := range q.Backends {

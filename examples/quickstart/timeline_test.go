@@ -67,16 +67,17 @@ func TestChanges(t *testing.T) {
 func aFrame() frame {
 	return frame{
 		at:     time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
-		second: tally{sent: 48, failed: 1, by: map[string]int{"web-2": 24, "web-10": 23}},
+		second: tally{sent: 48, failed: 1, by: map[string]int{"web-2": 24, "web-10": 23}, via: map[string]int{"lb1": 47}},
 		total:  tally{sent: 1000, failed: 1},
 		pools:  twoPools(in("i-3", "web-10"), out("i-1", "web-1", "draining by tag Drain"), in("i-2", "web-2")),
 		static: "static-1",
+		lbs:    []balancerLine{{"lb1  127.0.0.1  has lb.example.com, epoch 1", true}},
 	}
 }
 
 func TestPlainLine(t *testing.T) {
 	f := aFrame()
-	want := "03:04:05   48 requests/s, 1 failed    web-10 23  web-2 24  web-1 out (draining by tag Drain)"
+	want := "03:04:05   48 requests/s, 1 failed    lb1 47  web-10 23  web-2 24  web-1 out (draining by tag Drain)"
 	if got := f.line(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
@@ -90,6 +91,7 @@ func TestBlock(t *testing.T) {
 	want := []string{
 		"",
 		"03:04:05  48 requests/s, 1 of 1000 failed, served by tag:Role=web",
+		"  lb1  127.0.0.1  has lb.example.com, epoch 1",
 		"  web-1      out    0/s                            draining by tag Drain",
 		"  web-2      in    24/s  ============              healthy",
 		"  web-10     in    23/s  ============              healthy",

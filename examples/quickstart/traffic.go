@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"math"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"slices"
@@ -24,20 +26,35 @@ const (
 	keptFailures = 20
 )
 
+// clients are who sends requests, and where.
+type clients struct {
+	url         string
+	connections int
+	rate        int // requests per second
+
+	// patience is how long an answer may take before it counts as a failure. Default requestTime.
+	patience time.Duration
+
+	// names looks up the host of the URL. Nil leaves that to the system.
+	names *resolver
+}
+
 // traffic sends requests over several kept-alive connections at a steady rate, and counts who answers.
 //
 // It takes no for an answer, with one exception. When Caddy reloads, on Linux, its new configuration listens with a socket
 // of its own (SO_REUSEPORT) before the old one closes, and the kernel resets connections that wait to be accepted by the
 // old one. Such a connection is new and has not brought a byte; its request is sent again, once, and counted apart.
 type traffic struct {
-	url    string
+	clients
 	client *http.Client
 	gate   sync.RWMutex // held for reading by every request under way
 
 	mu     sync.Mutex
 	counts tally
-	first  []string // failures, with their times
-	last   string   // the same, of the latest
+	first  []string      // failures, with their times
+	last   string        // the same, of the latest
+	good   time.Time     // when the latest good answer came
+	gap    time.Duration // the longest time between two of them, since it was asked for
 
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -49,16 +66,23 @@ type tally struct {
 	failed int            // a connection error, a status of 500 or more, or a body that no backend has sent
 	again  int            // sent a second time, see traffic
 	by     map[string]int // answers by the name of the backend
+	via    map[string]int // and by that of the load balancer
 }
 
 // since is what came on top of an earlier tally.
 func (t tally) since(earlier tally) tally {
 	d := tally{
-		sent: t.sent - earlier.sent, failed: t.failed - earlier.failed, again: t.again - earlier.again, by: make(map[string]int),
+		sent: t.sent - earlier.sent, failed: t.failed - earlier.failed, again: t.again - earlier.again,
+		by: more(t.by, earlier.by), via: more(t.via, earlier.via),
 	}
-	for name, n := range t.by {
-		if n -= earlier.by[name]; n > 0 {
-			d.by[name] = n
+	return d
+}
+
+func more(now, earlier map[string]int) map[string]int {
+	d := make(map[string]int)
+	for name, n := range now {
+		if n -= earlier[name]; n > 0 {
+			d[name] = n
 		}
 	}
 	return d
@@ -68,24 +92,29 @@ func (t tally) since(earlier tally) tally {
 // many.
 func (t tally) per(d time.Duration) tally {
 	rate := func(n int) int { return int(math.Round(float64(n) / d.Seconds())) }
-	p := tally{sent: rate(t.sent), failed: t.failed, by: make(map[string]int)}
+	p := tally{sent: rate(t.sent), failed: t.failed, by: make(map[string]int), via: make(map[string]int)}
 	for name, n := range t.by {
 		p.by[name] = rate(n)
+	}
+	for name, n := range t.via {
+		p.via[name] = rate(n)
 	}
 	return p
 }
 
-// startTraffic sends requests to the URL, as many a second as rate says, over at most the given number of connections.
-func startTraffic(url string, connections, rate int) *traffic {
+// startTraffic lets the clients begin.
+func startTraffic(c clients) *traffic {
 	ctx, cancel := context.WithCancel(context.Background())
+	c.patience = cmp.Or(c.patience, requestTime)
 	t := &traffic{
-		url:    url,
-		cancel: cancel,
-		client: &http.Client{Timeout: requestTime, Transport: &http.Transport{MaxIdleConnsPerHost: connections}},
+		clients: c,
+		cancel:  cancel,
+		client:  &http.Client{Timeout: c.patience, Transport: &http.Transport{MaxIdleConnsPerHost: c.connections}},
+		good:    time.Now(),
 	}
-	t.counts.by = make(map[string]int)
-	every := time.Second * time.Duration(connections) / time.Duration(rate)
-	for range connections {
+	t.counts.by, t.counts.via = make(map[string]int), make(map[string]int)
+	every := time.Second * time.Duration(c.connections) / time.Duration(c.rate)
+	for range c.connections {
 		t.wg.Go(func() {
 			tick := time.NewTicker(every)
 			defer tick.Stop()
@@ -125,8 +154,17 @@ func (t *traffic) now() tally {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	c := t.counts
-	c.by = maps.Clone(c.by)
+	c.by, c.via = maps.Clone(c.by), maps.Clone(c.via)
 	return c
+}
+
+// longest is the longest time without a good answer since the last call, or since the beginning.
+func (t *traffic) longest() time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	gap := t.gap
+	t.gap = 0
+	return gap
 }
 
 // failures describes the first ones.
@@ -148,10 +186,10 @@ func (t *traffic) one() {
 	t.gate.RLock()
 	defer t.gate.RUnlock()
 	began := time.Now()
-	name, unaccepted, err := t.get()
+	got, unaccepted, err := t.get()
 	again := unaccepted
 	if again {
-		name, _, err = t.get()
+		got, _, err = t.get()
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -160,7 +198,11 @@ func (t *traffic) one() {
 		t.counts.again++
 	}
 	if err == nil {
-		t.counts.by[name]++
+		t.counts.by[got.backend]++
+		if got.balancer != "" {
+			t.counts.via[got.balancer]++
+		}
+		t.noteGood(time.Now())
 		return
 	}
 	t.counts.failed++
@@ -170,9 +212,17 @@ func (t *traffic) one() {
 	}
 }
 
-// get returns the name of the backend that answers a request. The connection was unaccepted if it was reset while it was
-// new, before the first byte came back.
-func (t *traffic) get() (name string, unaccepted bool, err error) {
+// noteGood takes in that a good answer came. The lock is held.
+func (t *traffic) noteGood(at time.Time) { t.gap, t.good = max(t.gap, at.Sub(t.good)), at }
+
+// reply is who has answered a request.
+type reply struct {
+	backend, balancer string
+}
+
+// get returns who answers a request. The connection was unaccepted if it was reset while it was new, before the first byte came
+// back.
+func (t *traffic) get() (got reply, unaccepted bool, err error) {
 	var old, answered atomic.Bool // they are set by goroutines of the client
 	trace := &httptrace.ClientTrace{
 		GotConn:              func(c httptrace.GotConnInfo) { old.Store(c.Reused) },
@@ -180,23 +230,32 @@ func (t *traffic) get() (name string, unaccepted bool, err error) {
 	}
 	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(context.Background(), trace), http.MethodGet, t.url, nil)
 	if err != nil {
-		return "", false, err
+		return got, false, err
+	}
+	if t.names != nil {
+		address, err := t.names.lookUp(req.Context())
+		if err != nil {
+			return got, false, err
+		}
+		// As curl --resolve does. Connections are kept by address, so those to the old one are left when the name moves.
+		req.Host, req.URL.Host = req.URL.Host, net.JoinHostPort(address, req.URL.Port())
 	}
 	resp, err := t.client.Do(req)
 	if err != nil {
 		cut := errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.EOF)
-		return "", cut && !old.Load() && !answered.Load(), err
+		return got, cut && !old.Load() && !answered.Load(), err
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return "", false, fmt.Errorf("reading the body: %w", err)
+		return got, false, fmt.Errorf("reading the body: %w", err)
 	}
 	if resp.StatusCode >= http.StatusInternalServerError {
-		return "", false, fmt.Errorf("status %s", resp.Status)
+		return got, false, fmt.Errorf("status %s", resp.Status)
 	}
-	name, err = answeredBy(string(body))
-	return name, false, err
+	got.balancer = resp.Header.Get("X-Load-Balancer")
+	got.backend, err = answeredBy(string(body))
+	return got, false, err
 }
 
 // answeredBy reads the name of the backend out of a body, which must be all that a backend sends.

@@ -5,10 +5,12 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -72,11 +74,11 @@ func TestTrafficCounts(t *testing.T) {
 		}
 	}))
 	defer srv.Close()
-	tr := startTraffic(srv.URL, 1, 2000)
+	tr := startTraffic(clients{url: srv.URL, connections: 1, rate: 2000})
 	await(t, "100 requests", func() bool { return tr.now().sent >= 100 })
 	tr.stop()
 	got, served := tr.now(), int(n.Load())
-	want := tally{sent: served, by: make(map[string]int)}
+	want := tally{sent: served, by: make(map[string]int), via: make(map[string]int)}
 	for i := 1; i <= served; i++ {
 		switch i % 5 {
 		case 3:
@@ -107,7 +109,7 @@ func TestTrafficCounts(t *testing.T) {
 func TestRefusedConnectionsAreFailures(t *testing.T) {
 	srv := httptest.NewServer(http.NotFoundHandler())
 	srv.Close()
-	tr := startTraffic(srv.URL, 2, 2000)
+	tr := startTraffic(clients{url: srv.URL, connections: 2, rate: 2000})
 	await(t, "a request", func() bool { return tr.now().sent > 0 })
 	tr.stop()
 	if got := tr.now(); got.failed != got.sent || got.again != 0 {
@@ -137,7 +139,7 @@ func TestUnacceptedConnection(t *testing.T) {
 			}
 			srv.Start()
 			defer srv.Close()
-			tr := &traffic{url: srv.URL, client: srv.Client(), counts: tally{by: make(map[string]int)}}
+			tr := &traffic{clients: clients{url: srv.URL}, client: srv.Client(), counts: tally{by: make(map[string]int)}}
 			tr.one()
 			if d := cmp.Diff(tt.want, tr.now(), cmp.AllowUnexported(tally{})); d != "" {
 				t.Errorf("(-want +got)\n%s%q", d, tr.failures())
@@ -154,7 +156,7 @@ func TestPauseWaitsAndHoldsBack(t *testing.T) {
 		fmt.Fprintln(w, "web-1 i-0123456789abcdef0")
 	}))
 	defer srv.Close()
-	tr := startTraffic(srv.URL, 1, 2000)
+	tr := startTraffic(clients{url: srv.URL, connections: 1, rate: 2000})
 	defer tr.stop()
 	<-arrived
 	paused := make(chan bool)
@@ -162,6 +164,10 @@ func TestPauseWaitsAndHoldsBack(t *testing.T) {
 		tr.pause()
 		close(paused)
 	}()
+	for tr.gate.TryRLock() { // until it is asked for
+		tr.gate.RUnlock()
+		runtime.Gosched()
+	}
 	select {
 	case <-paused:
 		t.Fatal("the pause began with a request under way")
@@ -177,15 +183,71 @@ func TestPauseWaitsAndHoldsBack(t *testing.T) {
 }
 
 func TestTallyArithmetic(t *testing.T) {
-	before := tally{sent: 10, failed: 1, again: 1, by: map[string]int{"web-1": 5, "web-2": 4}}
-	after := tally{sent: 40, failed: 3, again: 1, by: map[string]int{"web-1": 5, "web-2": 20, "web-3": 12}}
+	before := tally{sent: 10, failed: 1, again: 1, by: map[string]int{"web-1": 5, "web-2": 4}, via: map[string]int{"lb1": 9}}
+	after := tally{sent: 40, failed: 3, again: 1, by: map[string]int{"web-1": 5, "web-2": 20, "web-3": 12}, via: map[string]int{"lb1": 9, "lb2": 28}}
 	diff := after.since(before)
-	want := tally{sent: 30, failed: 2, by: map[string]int{"web-2": 16, "web-3": 12}}
+	want := tally{sent: 30, failed: 2, by: map[string]int{"web-2": 16, "web-3": 12}, via: map[string]int{"lb2": 28}}
 	if d := cmp.Diff(want, diff, cmp.AllowUnexported(tally{})); d != "" {
 		t.Errorf("since (-want +got)\n%s", d)
 	}
-	want = tally{sent: 20, failed: 2, by: map[string]int{"web-2": 11, "web-3": 8}}
+	want = tally{sent: 20, failed: 2, by: map[string]int{"web-2": 11, "web-3": 8}, via: map[string]int{"lb2": 19}}
 	if d := cmp.Diff(want, diff.per(1500*time.Millisecond), cmp.AllowUnexported(tally{})); d != "" {
 		t.Errorf("per second (-want +got)\n%s", d)
 	}
+}
+
+func TestTrafficFollowsTheName(t *testing.T) {
+	w := newTestWorld(t)
+	answers := func(name string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			if host, _, _ := strings.Cut(r.Host, ":"); host != siteName {
+				t.Errorf("%s is asked for %s", name, r.Host)
+			}
+			w.Header().Set("X-Load-Balancer", name)
+			fmt.Fprintln(w, "web-1 i-0123456789abcdef0")
+		}
+	}
+	first := httptest.NewServer(answers("lb1"))
+	defer first.Close()
+	_, port, _ := strings.Cut(first.Listener.Addr().String(), ":")
+	ln, err := net.Listen("tcp", "127.0.0.2:"+port)
+	if err != nil {
+		t.Skipf("this needs the loopback address 127.0.0.2: %v", err)
+	}
+	second := httptest.NewUnstartedServer(answers("lb2"))
+	second.Listener.Close()
+	second.Listener = ln
+	second.Start()
+	defer second.Close()
+
+	point(t, w, "127.0.0.1", "", 0)
+	names := &resolver{server: w.dns.Addr(), name: siteName}
+	tr := &traffic{clients: clients{url: "http://" + siteName + ":" + port + "/", names: names}, client: &http.Client{}}
+	defer tr.client.CloseIdleConnections()
+	for _, want := range []string{"lb1", "lb2"} {
+		got, _, err := tr.get()
+		if err != nil || got != (reply{"web-1", want}) {
+			t.Errorf("%+v, %v, want %s", got, err, want)
+		}
+		point(t, w, "127.0.0.2", "", 0)
+		names.until = time.Time{}
+	}
+}
+
+func TestLongestTimeWithoutAnAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr := &traffic{good: time.Now()}
+		for _, d := range []time.Duration{time.Second, 3 * time.Second, 2 * time.Second} {
+			time.Sleep(d)
+			tr.mu.Lock()
+			tr.noteGood(time.Now())
+			tr.mu.Unlock()
+		}
+		if got := tr.longest(); got != 3*time.Second {
+			t.Errorf("%s, want 3s", got)
+		}
+		if got := tr.longest(); got != 0 {
+			t.Errorf("%s afterwards", got)
+		}
+	})
 }

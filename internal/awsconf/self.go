@@ -23,6 +23,7 @@ type Self struct {
 	err      error     // the last lookup's, if none ever succeeded
 	errUntil time.Time // until when err is the answer
 	running  *lookup
+	tags     map[string]string // that were found, by key
 }
 
 // lookup is one in progress. Its result may be read once done is closed.

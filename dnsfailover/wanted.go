@@ -1,0 +1,222 @@
+package dnsfailover
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/caddy-dns/route53"
+	"go.uber.org/zap"
+
+	"github.com/caddy-ec2/caddy-ec2/dnsfailover/engine"
+	"github.com/caddy-ec2/caddy-ec2/dnsfailover/record"
+)
+
+// modeOne is the mode of services that one node holds at a time.
+const modeOne = "one"
+
+// share is a configuration's share in the node. What it finds out is the node's goroutine's.
+type share struct {
+	cfg      *Config
+	provider *route53.Provider // nil if there is none
+	log      *zap.Logger
+	tell     func(service string, t engine.Tell) // takes a decision in; it may block
+
+	secrets []PeerSecret
+	access  *awsAccess
+	targets map[recordAt]Target
+}
+
+// recordAt is a record in a hosted zone.
+type recordAt struct{ zone, name string }
+
+// wanted is what a configuration wants to run at the present addresses of this node.
+type wanted struct {
+	share    *share
+	self     Self
+	who      PeerSelf
+	peers    []string // the other nodes
+	services map[string]Service
+	labels   map[string]string // names of the services, by key
+	own      []ownName
+}
+
+// want finds out what is wanted. It asks the metadata service and the resolver, and reads files, so it ends with ctx.
+func (s *share) want(ctx context.Context) (*wanted, *setupError) {
+	h := s.cfg.Heartbeat
+	if s.secrets == nil && len(h.SecretFiles)+len(h.Secrets) > 0 {
+		secrets, err := h.readSecrets()
+		if err != nil {
+			return nil, &setupError{"secret", err}
+		}
+		s.secrets = secrets
+	}
+	self, err := findSelf(ctx, s.cfg)
+	if err != nil {
+		return nil, &setupError{"identity", err}
+	}
+	if s.access == nil && s.provider != nil {
+		a, err := route53Access(ctx, s.provider)
+		if err != nil {
+			return nil, &setupError{"dns", err}
+		}
+		s.access = &a
+	}
+	w := &wanted{share: s, self: self, who: PeerSelf{Node: self.Node, Instance: self.Instance, Secrets: s.secrets}}
+	w.peers = s.others(ctx, self)
+	if err := w.addServices(); err != nil {
+		return nil, &setupError{"services", err}
+	}
+	if err := w.addOwnNames(); err != nil {
+		return nil, &setupError{"register", err}
+	}
+	return w, nil
+}
+
+func (w *wanted) addServices() error {
+	s, h := w.share, w.share.cfg.Heartbeat
+	w.services, w.labels = map[string]Service{}, map[string]string{}
+	for i := range s.cfg.Services {
+		c := &s.cfg.Services[i]
+		one := Service{
+			Settings: engine.Settings{
+				Node: w.self.Node, Instance: w.self.Instance, Peers: w.peers,
+				Prefer: c.Prefer, Failback: time.Duration(c.Failback), HoldDown: time.Duration(c.HoldDown),
+				Interval: time.Duration(h.Interval), Fall: h.Fall, Rise: h.Rise,
+				Hash: c.hash(), Mode: modeOne,
+			},
+			Targets: map[string]Target{},
+		}
+		for _, r := range c.Records {
+			addrs, err := w.self.addrs(r.Address)
+			if err != nil {
+				return fmt.Errorf("service %s: %s: %w", c.Name, r.Name, err)
+			}
+			t, err := s.target(recordAt{r.ZoneID, r.Name})
+			if err != nil {
+				return fmt.Errorf("service %s: %w", c.Name, err)
+			}
+			one.Settings.Targets = append(one.Settings.Targets, engine.Target{ID: r.target(), Addrs: addrs, TTL: int(time.Duration(r.TTL) / time.Second)})
+			one.Targets[r.target()] = t
+		}
+		w.services[c.key()], w.labels[c.key()] = one, c.Name
+	}
+	return nil
+}
+
+func (w *wanted) addOwnNames() error {
+	for _, r := range w.share.cfg.Register {
+		name, err := w.self.expand(r.Name)
+		if err != nil {
+			return fmt.Errorf("%s: %w", r.Name, err)
+		}
+		if name, err = record.Name(name); err != nil {
+			return err
+		}
+		addrs, err := w.self.addrs(r.Address)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		w.own = append(w.own, ownName{
+			Name: name, Zone: r.ZoneID, Addrs: addrs, TTL: int(time.Duration(r.TTL) / time.Second),
+			OnStop: r.Deregister == "on_stop", Node: w.self.Node, Instance: w.self.Instance,
+		})
+	}
+	return nil
+}
+
+// servicesOf are the services as a process runs them.
+func (w *wanted) servicesOf(boot string) map[string]Service {
+	services := maps.Clone(w.services)
+	for key, s := range services {
+		s.Settings.Boot = boot
+		services[key] = s
+	}
+	return services
+}
+
+// sameSelf reports whether a node is called and reached as before.
+func sameSelf(a, b Self) bool {
+	return a.Node == b.Node && a.Instance == b.Instance && a.Private == b.Private && a.Public == b.Public && a.IPv6 == b.IPv6
+}
+
+// key is what a service is to the engine and to the peers: its home. So its name can change on one node after the other.
+func (c *ServiceConfig) key() string { return c.Records[0].target() }
+
+// target names a record to the engine and to the peers.
+func (r *ServiceRecord) target() string { return cmp.Or(r.id, r.Name) }
+
+// nameTargets gives records of the same name in different zones different targets.
+func (c *Config) nameTargets() {
+	count := map[string]int{}
+	for _, s := range c.Services {
+		for _, r := range s.Records {
+			count[r.Name]++
+		}
+	}
+	for i := range c.Services {
+		for j := range c.Services[i].Records {
+			if r := &c.Services[i].Records[j]; count[r.Name] > 1 {
+				r.id = r.Name + " in " + r.ZoneID
+			}
+		}
+	}
+}
+
+// hash is that of a service's definition, which is to be the same on all nodes.
+func (c *ServiceConfig) hash() string {
+	var targets [][3]string
+	for _, r := range c.Records {
+		targets = append(targets, [3]string{r.Name, r.ZoneID, r.Address})
+	}
+	text, _ := json.Marshal(targets) // strings can be encoded
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:4])
+}
+
+// target is the same for the same record as long as the configuration is.
+func (s *share) target(at recordAt) (Target, error) {
+	if t := s.targets[at]; t != nil {
+		return t, nil
+	}
+	t, err := NewRoute53(Route53Options{Config: s.access.Config, Zone: at.zone, Name: at.name})
+	if err != nil {
+		return nil, err
+	}
+	if s.targets == nil {
+		s.targets = map[recordAt]Target{}
+	}
+	s.targets[at] = t
+	return t, nil
+}
+
+// others are the configured peers without this node itself. What can't be looked up now is another node.
+func (s *share) others(ctx context.Context, self Self) []string {
+	ctx, cancel := context.WithTimeout(ctx, lookUpTime)
+	defer cancel()
+	_, port, _ := net.SplitHostPort(s.listenAt(self))
+	return slices.DeleteFunc(slices.Clone(s.cfg.Peers), func(peer string) bool {
+		host, at, _ := net.SplitHostPort(peer)
+		if at != port {
+			return false
+		}
+		addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		return err == nil && slices.ContainsFunc(addrs, self.has)
+	})
+}
+
+// lookUpTime bounds looking up the peers' host names.
+const lookUpTime = 2 * time.Second
+
+// listenAt is where this node answers its peers.
+func (s *share) listenAt(self Self) string {
+	return cmp.Or(s.cfg.Heartbeat.Listen, net.JoinHostPort(self.Private.String(), strconv.Itoa(defaultPort)))
+}

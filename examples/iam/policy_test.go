@@ -1,0 +1,198 @@
+package iam
+
+import (
+	"encoding/json"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/caddy-ec2/caddy-ec2/dnsfailover"
+	"github.com/caddy-ec2/caddy-ec2/dnsfailover/engine"
+	"github.com/caddy-ec2/caddy-ec2/internal/awsconf"
+	"github.com/caddy-ec2/caddy-ec2/internal/awstest"
+)
+
+const (
+	zone   = "Z0123456789EXAMPLE"
+	shared = "www.example.com"
+	own    = "lb1.example.com"
+)
+
+// statement is a statement of a policy, as far as the examples go.
+type statement struct {
+	Sid, Effect, Resource string
+	Action                string
+	Condition             struct {
+		Equals struct {
+			Names   []string               `json:"route53:ChangeResourceRecordSetsNormalizedRecordNames"`
+			Types   []string               `json:"route53:ChangeResourceRecordSetsRecordTypes"`
+			Actions []awstest.ChangeAction `json:"route53:ChangeResourceRecordSetsActions"`
+		} `json:"ForAllValues:StringEquals"`
+	}
+}
+
+// readPolicy reads an example. What it does not understand is an error.
+func readPolicy(t *testing.T, file string) []statement {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var p struct {
+		Version   string
+		Statement []statement
+	}
+	dec := json.NewDecoder(f)
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&p); err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+	for _, s := range p.Statement {
+		if s.Effect != "Allow" || s.Action == "" || strings.Contains(s.Action, "*") || s.Resource == "" {
+			t.Errorf("%s: %+v allows no one thing", file, s)
+		}
+	}
+	return p.Statement
+}
+
+// changePolicies are the statements about changes of records, each of which has all three conditions.
+func changePolicies(t *testing.T, list []statement) (policies []awstest.ChangePolicy) {
+	t.Helper()
+	for _, s := range list {
+		if s.Action != "route53:ChangeResourceRecordSets" {
+			continue
+		}
+		c := s.Condition.Equals
+		if len(c.Names) == 0 || len(c.Types) == 0 || len(c.Actions) == 0 {
+			t.Errorf("%s lacks a condition", s.Sid)
+		}
+		policies = append(policies, awstest.ChangePolicy{Names: c.Names, Types: c.Types, Actions: c.Actions})
+	}
+	return policies
+}
+
+// newCloud is a cloud in which an example is in force, and the environment leads to it.
+func newCloud(t *testing.T, list []statement) *awstest.Cloud {
+	t.Helper()
+	cloud := awstest.New(awstest.Config{})
+	cloud.SetRate(awstest.AnyRoute53, awstest.Rate{})
+	if _, err := cloud.AddZone(awstest.HostedZone{ID: zone, Name: "example.com"}); err != nil {
+		t.Fatal(err)
+	}
+	cloud.AllowChanges(changePolicies(t, list)...)
+	server, err := awstest.Serve(cloud)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	for _, kv := range server.Env("") {
+		name, value, _ := strings.Cut(kv, "=")
+		t.Setenv(name, value)
+	}
+	return cloud
+}
+
+// value is what a node makes of a name.
+func value(node, addrs, nonce string, epoch uint64) engine.Value {
+	return engine.Value{Addrs: addrs, TTL: 60, Lease: engine.Lease{Epoch: epoch, Holder: node, Instance: "i-" + node, Nonce: nonce, Addrs: addrs}}
+}
+
+// TestLoadBalancer holds the policy to all that is written: a name is created, goes to a node without IPv6 and back, and an own
+// name is removed.
+func TestLoadBalancer(t *testing.T) {
+	list := readPolicy(t, "load-balancer.json")
+	cloud := newCloud(t, list)
+	cfg, err := awsconf.Source{}.Load(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{shared, own} {
+		r, err := dnsfailover.NewRoute53(dnsfailover.Route53Options{Config: cfg, Zone: zone, Name: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, err := r.Read(t.Context())
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for _, to := range []engine.Value{
+			value("lb1", "203.0.113.1,2001:db8::1", "a-1", 1), value("lb2", "203.0.113.2", "b-1", 2), value("lb1", "203.0.113.1,2001:db8::1", "a-2", 3),
+		} {
+			if at, err = r.Swap(t.Context(), at, to); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+		}
+		if name != own {
+			continue
+		}
+		if err := r.Remove(t.Context(), at); err != nil {
+			t.Errorf("removing %s: %v", name, err)
+		}
+	}
+	if r, ok := cloud.Record(zone, shared, "AAAA"); !ok || r.Values[0] != "2001:db8::1" {
+		t.Errorf("the name was not written: %+v", r)
+	}
+	expectNoMore(t, cloud, list)
+}
+
+// expectNoMore says that the policy allows the actions that were used, on this zone, and no other of Route 53.
+func expectNoMore(t *testing.T, cloud *awstest.Cloud, list []statement) {
+	t.Helper()
+	var used, allowed []string
+	for _, c := range cloud.Calls() {
+		if c.Code != "" {
+			t.Errorf("%s: %s", c.Action, c.Code)
+		}
+		used = append(used, "route53:"+c.Action)
+	}
+	for _, s := range list {
+		if strings.HasPrefix(s.Action, "route53:") {
+			allowed = append(allowed, s.Action)
+			if want := "arn:aws:route53:::hostedzone/" + zone; s.Resource != want {
+				t.Errorf("%s is about %s, want %s", s.Sid, s.Resource, want)
+			}
+		}
+	}
+	slices.Sort(used)
+	slices.Sort(allowed)
+	if d := cmp.Diff(slices.Compact(used), allowed); d != "" {
+		t.Errorf("(-used +allowed)\n%s", d)
+	}
+}
+
+// TestOthersAreRefused holds both policies to what they are for.
+func TestOthersAreRefused(t *testing.T) {
+	a := func(name string) awstest.RecordSet {
+		return awstest.RecordSet{Name: name, Type: "A", TTL: 60, Values: []string{"203.0.113.9"}}
+	}
+	challenge := awstest.RecordSet{Name: "_acme-challenge." + shared, Type: "TXT", TTL: 60, Values: []string{`"x"`}}
+	tests := []struct {
+		name, file string
+		change     awstest.Change
+		allowed    bool
+	}{
+		{"a name is created", "load-balancer.json", awstest.Change{Action: awstest.Create, Set: a(shared)}, true},
+		{"a name is overwritten", "load-balancer.json", awstest.Change{Action: awstest.Upsert, Set: a(shared)}, false},
+		{"another name", "load-balancer.json", awstest.Change{Action: awstest.Create, Set: a("mail.example.com")}, false},
+		{"the apex", "load-balancer.json", awstest.Change{Action: awstest.Create, Set: a("example.com")}, false},
+		{"another type", "load-balancer.json", awstest.Change{Action: awstest.Create, Set: awstest.RecordSet{
+			Name: own, Type: "CNAME", TTL: 60, Values: []string{"elsewhere.example.net."},
+		}}, false},
+		{"a challenge without its policy", "load-balancer.json", awstest.Change{Action: awstest.Upsert, Set: challenge}, false},
+		{"a challenge", "certificates.json", awstest.Change{Action: awstest.Upsert, Set: challenge}, true},
+		{"certificates give no name away", "certificates.json", awstest.Change{Action: awstest.Create, Set: a(shared)}, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			cloud := newCloud(t, readPolicy(t, tt.file))
+			_, err := cloud.ChangeResourceRecordSets(awstest.Caller{}, awstest.ChangeRecordsInput{ZoneID: zone, Changes: []awstest.Change{tt.change}})
+			if (err == nil) != tt.allowed {
+				t.Errorf("got %v, want it to be allowed: %v", err, tt.allowed)
+			}
+		})
+	}
+}
