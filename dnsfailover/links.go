@@ -55,7 +55,7 @@ func (l *links) set(w *wanted) error {
 			return err
 		}
 		if old := l.to[peer]; old != nil {
-			go old.Close() // after what is being asked
+			go func() { _ = old.Close() }() // after what is being asked; it has no error
 		}
 		l.to[peer] = &peerLink{c, ended, timeout}
 	}
@@ -74,7 +74,7 @@ func (l *links) prune(peers []string) {
 	}
 	l.mu.Unlock()
 	for _, old := range gone {
-		old.Close() // after what is being asked
+		_ = old.Close() // after what is being asked; it has no error
 	}
 }
 

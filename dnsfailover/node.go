@@ -39,7 +39,6 @@ type node struct {
 
 	mu      sync.Mutex
 	shares  []*share
-	last    *share // the last one that was in force
 	cancel  context.CancelFunc
 	done    chan struct{} // closed when the goroutine has ended
 	wake    chan struct{}
@@ -53,9 +52,9 @@ type node struct {
 
 // Problem is what keeps a node from doing what it was told to. It is tried again by itself.
 type Problem struct {
-	About string    `json:"about"` // such as heartbeat, identity or dns
-	Error string    `json:"error"` // what is wrong, and the next step
-	Since time.Time `json:"since"`
+	About string // such as heartbeat, identity or dns
+	Error string // what is wrong, and the next step
+	Since time.Time
 }
 
 func newNode() *node {

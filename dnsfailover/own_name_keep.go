@@ -79,7 +79,7 @@ func (k *ownKeeper) tell(access *awsAccess, n ownName) {
 	wrong := k.status.State != ownPending && k.status.State != ownRegistered
 	k.want, k.access = n, access
 	k.fresh, k.stale = k.fresh || fresh, k.stale || stale
-	if !fresh && !(stale && wrong) {
+	if !fresh && (!stale || !wrong) {
 		return
 	}
 	k.told = true

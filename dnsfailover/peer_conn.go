@@ -69,7 +69,7 @@ func (p *peerConn) read() {
 		}
 		p.mu.Unlock()
 	}
-	p.Conn.Close()
+	p.Close()
 	p.mu.Lock()
 	p.done, p.err = true, err
 	rest := !p.asking && !p.closed
@@ -154,6 +154,6 @@ func (p *peerConn) drop() {
 	p.mu.Lock()
 	p.closed = true
 	p.mu.Unlock()
-	p.Conn.Close()
+	p.Close()
 	<-p.over
 }

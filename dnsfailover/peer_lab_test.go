@@ -159,21 +159,21 @@ func dialRaw(t testing.TB, address string) *rawLink {
 }
 
 // say sends bytes and returns the answer, or nil if there is none.
-func (l *rawLink) say(text []byte) (*http.Response, []byte) {
+func (l *rawLink) say(text []byte) *rawAnswer {
 	l.t.Helper()
 	if _, err := l.Write(text); err != nil {
-		return nil, nil
+		return nil
 	}
 	resp, err := http.ReadResponse(l.r, nil)
 	if err != nil {
-		return nil, nil
+		return nil
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	return resp, body
+	return &rawAnswer{resp.StatusCode, resp.Header, body}
 }
 
 // fakePeer listens and serves each connection as it is told.

@@ -13,8 +13,10 @@ import (
 )
 
 const (
-	// MinPeerSecret and MaxPeerSecret bound the length of a secret, in bytes.
+	// MinPeerSecret is the least length of a secret, in bytes.
 	MinPeerSecret = 16
+
+	// MaxPeerSecret is the greatest.
 	MaxPeerSecret = 256
 
 	// MaxPeerSecrets is how many secrets a node may have at a time. Rotation needs two. Every message has a MAC under each.

@@ -98,7 +98,7 @@ func TestPeerSecretHidden(t *testing.T) {
 	core := zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.AddSync(&out), zap.DebugLevel)
 	zap.New(core).Info("x", zap.Any("secret", s), zap.Any("self", self), zap.Stringer("string", s), zap.Reflect("reflect", hidden))
 	slog.New(slog.NewTextHandler(&out, nil)).Info("x", "secret", s, "self", self)
-	for _, part := range []string{secretA, fmt.Sprintf("%x", secretA), fmt.Sprintf("%X", secretA), strings.Trim(fmt.Sprint([]byte(secretA)), "[]")} {
+	for _, part := range []string{secretA, fmt.Sprintf("%x", secretA), fmt.Sprintf("%X", secretA), strings.Trim(fmt.Sprintf("%d", []byte(secretA)), "[]")} {
 		if strings.Contains(out.String(), part) {
 			t.Errorf("it shows as %q", part)
 		}

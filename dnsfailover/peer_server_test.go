@@ -50,11 +50,11 @@ func (f *forger) offer(to, challenge, body string) []byte {
 func (f *forger) meet(t testing.TB, lab *peerLab) (l *rawLink, challenge string) {
 	t.Helper()
 	l = dialRaw(t, lab.address)
-	resp, _ := l.say(f.ask(""))
-	if resp == nil || resp.StatusCode != http.StatusOK {
+	resp := l.say(f.ask(""))
+	if resp == nil || resp.status != http.StatusOK {
 		t.Fatalf("got %v, want an answer", resp)
 	}
-	return l, resp.Header.Get(fieldNonce)
+	return l, resp.header.Get(fieldNonce)
 }
 
 const goodOffer = `{"service":"www","epoch":7,"why":"stopping"}`
@@ -115,12 +115,12 @@ func TestPeerRefusals(t *testing.T) {
 			if tt.met {
 				l, challenge = good.meet(t, lab)
 			}
-			resp, body := l.say(tt.text(challenge))
-			if resp == nil || resp.StatusCode != tt.status {
+			resp := l.say(tt.text(challenge))
+			if resp == nil || resp.status != tt.status {
 				t.Fatalf("got %v, want status %d", resp, tt.status)
 			}
-			if resp.Header.Get(fieldMAC) != "" || bytes.Contains(body, []byte("www")) {
-				t.Errorf("who is refused is told something: %v %q", resp.Header, body)
+			if resp.header.Get(fieldMAC) != "" || bytes.Contains(resp.body, []byte("www")) {
+				t.Errorf("who is refused is told something: %v %q", resp.header, resp.body)
 			}
 			if _, err := l.r.ReadByte(); err == nil {
 				t.Error("the connection is still open, and says something")
@@ -160,7 +160,7 @@ func TestPeerTruncated(t *testing.T) {
 	if got := lab.taken(); len(got) != 0 {
 		t.Fatalf("offers were taken: %v", got)
 	}
-	if resp, _ := l.say(whole); resp == nil || resp.StatusCode != http.StatusOK || len(lab.taken()) != 1 {
+	if resp := l.say(whole); resp == nil || resp.status != http.StatusOK || len(lab.taken()) != 1 {
 		t.Fatalf("got %v for the whole offer, want that it is taken", resp)
 	}
 }
@@ -171,20 +171,20 @@ func TestPeerReplay(t *testing.T) {
 	lab := newPeerLab(t, selfOf(t, "lb-b", secretA))
 	l, challenge := f.meet(t, lab)
 	ask, offer := f.ask(""), f.offer("lb-b", challenge, goodOffer)
-	if resp, _ := l.say(offer); resp.StatusCode != http.StatusOK {
-		t.Fatalf("got %v, want that the offer is taken", resp.Status)
+	if resp := l.say(offer); resp.status != http.StatusOK {
+		t.Fatalf("got %v, want that the offer is taken", resp.status)
 	}
 	later := f.ask(challenge)
 	for _, recording := range [][][]byte{{offer}, {ask, offer}, {ask, ask}, {later}, {ask, later}} {
 		l := dialRaw(t, lab.address)
 		for i, text := range recording {
-			resp, _ := l.say(text)
-			if want := map[bool]int{true: 200, false: 401}[i < len(recording)-1]; resp == nil || resp.StatusCode != want {
+			resp := l.say(text)
+			if want := map[bool]int{true: 200, false: 401}[i < len(recording)-1]; resp == nil || resp.status != want {
 				t.Fatalf("got %v for message %d of %q, want status %d", resp, i, recording, want)
 			}
 		}
 	}
-	if resp, _ := l.say(offer); resp == nil || resp.StatusCode != 401 {
+	if resp := l.say(offer); resp == nil || resp.status != 401 {
 		t.Errorf("got %v for an offer repeated on its own connection, want status 401", resp)
 	}
 	if got := lab.taken(); len(got) != 1 {
@@ -212,7 +212,7 @@ func TestPeerLateOffer(t *testing.T) {
 		mu.Lock()
 		now = now.Add(tt.after)
 		mu.Unlock()
-		if resp, _ := l.say(f.offer("lb-b", challenge, goodOffer)); resp == nil || resp.StatusCode != tt.status {
+		if resp := l.say(f.offer("lb-b", challenge, goodOffer)); resp == nil || resp.status != tt.status {
 			t.Errorf("got %v after %v, want status %d", resp, tt.after, tt.status)
 		}
 	}
@@ -222,14 +222,13 @@ func TestPeerLateOffer(t *testing.T) {
 func TestPeerReplayedAnswer(t *testing.T) {
 	f := newForger(t, secretA)
 	lab := newPeerLab(t, selfOf(t, "lb-b", secretA))
-	resp, body := dialRaw(t, lab.address).say(f.ask(""))
+	resp := dialRaw(t, lab.address).say(f.ask(""))
 	var record bytes.Buffer
-	resp.Body, resp.ContentLength = http.NoBody, 0
-	fmt.Fprintf(&record, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n", len(body))
+	fmt.Fprintf(&record, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n", len(resp.body))
 	for _, name := range []string{fieldVersion, fieldFrom, fieldNonce, fieldMAC} {
-		fmt.Fprintf(&record, "%s: %s\r\n", name, resp.Header.Get(name))
+		fmt.Fprintf(&record, "%s: %s\r\n", name, resp.header.Get(name))
 	}
-	fmt.Fprintf(&record, "\r\n%s", body)
+	fmt.Fprintf(&record, "\r\n%s", resp.body)
 	address := fakePeer(t, func(c net.Conn) {
 		http.ReadRequest(bufio.NewReader(c))
 		c.Write(record.Bytes())

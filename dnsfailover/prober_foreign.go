@@ -75,8 +75,9 @@ func ping(ctx context.Context, addr netip.Addr, listen func(network, address str
 	if err != nil {
 		return fmt.Errorf("ping %s: %w", addr, err)
 	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	end := func() { _ = conn.Close() } // whatever was sent, nobody reads the answer
+	defer end()
+	defer context.AfterFunc(ctx, end)()
 
 	data := make([]byte, nonceBytes)
 	_, _ = rand.Read(data) // it never fails

@@ -146,6 +146,7 @@ func TestPingForReal(t *testing.T) {
 		if !errors.Is(err, errNoPing) || !strings.Contains(err.Error(), "ping_group_range") {
 			t.Errorf("the next step is missing: %v", err)
 		}
+		t.Log("the kernel does not allow it here")
 		probed(t, p, probedKey, ok, true, "this process may not ping", "tcp :PORT")
 		return
 	}

@@ -56,17 +56,17 @@ func (w *witness) ask(ctx context.Context, addr netip.Addr) error {
 		}
 		conn = secure
 	}
-	resp, err := w.get(ctx, conn, &q)
+	status, header, err := w.get(ctx, conn, &q)
 	if err != nil {
 		return fail(err)
 	}
-	if resp.StatusCode/100 != 2 {
-		return fail(fmt.Errorf("status %d, want 2xx", resp.StatusCode))
+	if status/100 != 2 {
+		return fail(fmt.Errorf("status %d, want 2xx", status))
 	}
 	if unknown == nil {
 		return nil
 	}
-	node, err := verifyHealth(w.secrets, q, resp.StatusCode, resp.Header)
+	node, err := verifyHealth(w.secrets, q, status, header)
 	switch {
 	case err != nil:
 		return fail(fmt.Errorf("%w; and %w: name its authority with tls_ca, or have failover_health answer there", unknown, err))
@@ -77,10 +77,10 @@ func (w *witness) ask(ctx context.Context, addr netip.Addr) error {
 }
 
 // get sends the request and reads the whole answer, whose body is dropped.
-func (w *witness) get(ctx context.Context, conn net.Conn, q *healthQuestion) (*http.Response, error) {
+func (w *witness) get(ctx context.Context, conn net.Conn, q *healthQuestion) (int, http.Header, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.url.String(), nil)
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	req.Header.Set("User-Agent", witnessAgent)
 	if len(w.secrets) > 0 {
@@ -94,13 +94,13 @@ func (w *witness) get(ctx context.Context, conn net.Conn, q *healthQuestion) (*h
 	}
 	resp, err := t.RoundTrip(req)
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	defer resp.Body.Close()
 	if n, err := io.Copy(io.Discard, io.LimitReader(resp.Body, maxWitness+1)); err != nil {
-		return nil, fmt.Errorf("reading the answer, of which %d bytes came: %w", n, err)
+		return 0, nil, fmt.Errorf("reading the answer, of which %d bytes came: %w", n, err)
 	}
-	return resp, nil
+	return resp.StatusCode, resp.Header, nil
 }
 
 // tls verifies the certificate as any client does, but only notes what is wrong with it.

@@ -24,7 +24,6 @@ type setup struct {
 	boot   string // begins its nonces
 	loop   *Loop
 	links  links
-	server *PeerServer // nil without secrets
 	checks *selfChecks
 	own    *ownNames
 	work   sync.WaitGroup // the listeners and the checks
@@ -37,6 +36,7 @@ type setup struct {
 	mu     sync.Mutex // guards what follows
 	now    *wanted
 	prober *prober
+	server *PeerServer // nil without secrets
 }
 
 // setupError is an error of one part of a setup.
@@ -117,9 +117,10 @@ func (u *setup) become(w *wanted) *setupError {
 func (u *setup) open(w *wanted) error {
 	if len(w.who.Secrets) == 0 {
 		if u.server != nil {
-			u.server.Close()
+			u.closeServer()
 			u.listener.Close()
-			u.server, u.listener = nil, nil
+			u.listener = nil
+			u.setServer(nil)
 		}
 		return nil
 	}
@@ -131,7 +132,7 @@ func (u *setup) open(w *wanted) error {
 		if err != nil {
 			return err
 		}
-		u.server = s
+		u.setServer(s)
 	} else if err := u.server.Reconfigure(w.who); err != nil {
 		return err
 	}
@@ -147,6 +148,19 @@ func (u *setup) open(w *wanted) error {
 	}
 	u.listener, u.at, u.fresh = l, at, true
 	return nil
+}
+
+// setServer is for the node's goroutine, which alone reads server without the lock.
+func (u *setup) setServer(s *PeerServer) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.server = s
+}
+
+func (u *setup) closeServer() {
+	if err := u.server.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		u.log.Warn("closing the heartbeat listener", zap.Error(err))
+	}
 }
 
 // serve answers on the listener, if it is a new one.
@@ -184,7 +198,7 @@ func (u *setup) close() {
 		}
 	}
 	if u.server != nil {
-		u.server.Close()
+		u.closeServer()
 	}
 	if u.listener != nil {
 		u.listener.Close()

@@ -30,6 +30,7 @@ type share struct {
 	log      *zap.Logger
 	tell     func(service string, t engine.Tell) // takes a decision in; it may block
 
+	self    *Self // as it was found first
 	secrets []PeerSecret
 	access  *awsAccess
 	targets map[recordAt]Target
@@ -63,6 +64,11 @@ func (s *share) want(ctx context.Context) (*wanted, *setupError) {
 	if err != nil {
 		return nil, &setupError{"identity", err}
 	}
+	if s.self == nil {
+		s.self = &self
+	}
+	// What a node is called stays until the next configuration, whatever becomes of the tags.
+	self.Node, self.Instance, self.values = s.self.Node, s.self.Instance, s.self.values
 	if s.access == nil && s.provider != nil {
 		a, err := route53Access(ctx, s.provider)
 		if err != nil {
@@ -120,6 +126,11 @@ func (w *wanted) addOwnNames() error {
 		}
 		if name, err = record.Name(name); err != nil {
 			return err
+		}
+		for key, s := range w.services {
+			if t, ok := s.Targets[name].(*Route53); ok && t.zone == r.ZoneID {
+				return fmt.Errorf("%s is the record of service %s, and can't be this node's own name: write another one", name, w.labels[key])
+			}
 		}
 		addrs, err := w.self.addrs(r.Address)
 		if err != nil {

@@ -25,6 +25,9 @@ const (
 	clientEvery = 80 * time.Millisecond
 	clients     = 4
 
+	// tries is how often a connection may be lost without a byte.
+	tries = 3
+
 	// patience is how long a client waits for an answer.
 	patience = time.Second
 )
@@ -32,8 +35,8 @@ const (
 // crowd are clients that look the name up at the DNS server of the fake cloud, keep the answer for its TTL as resolvers do, and
 // ask whoever it names over a connection of its own. They go on all the time, and count.
 //
-// A connection that dies without a byte may be tried once more: when a configuration is loaded, Linux resets those that wait in
-// the queue of the listener before, whatever Caddy does.
+// A connection that dies without a byte may be tried again: when a configuration is loaded, Linux resets those that wait in the
+// queue of the listener before, whatever Caddy does. With one load after another that can happen more than once.
 type crowd struct {
 	lab    *lab
 	http   *http.Client
@@ -93,10 +96,14 @@ func (c *crowd) one(ctx context.Context) {
 	to, err := c.resolve(ctx)
 	var who string
 	var fresh bool
-	if err == nil {
-		who, fresh, err = c.get(ctx, to, "/")
-		if fresh && err != nil {
-			who, _, err = c.get(ctx, to, "/")
+	for n := 0; err == nil && n < tries; n++ {
+		var lost bool
+		if who, lost, err = c.get(ctx, to, "/"); !lost {
+			break
+		}
+		fresh = true
+		if n < tries-1 {
+			err = nil
 		}
 	}
 	if ctx.Err() != nil {

@@ -86,13 +86,9 @@ func TestOneWayLoss(t *testing.T) {
 	l.hear()
 
 	// What is late, but not too late, counts.
-	before := len(lb1.logged("a peer does not answer")) + len(lb2.logged("a peer does not answer"))
 	l.wire(lb1, lb2).slow(20 * time.Millisecond)
 	l.wire(lb2, lb1).slow(20 * time.Millisecond)
 	l.calm(lb1)
-	if n := len(lb1.logged("a peer does not answer")) + len(lb2.logged("a peer does not answer")) - before; n > 0 {
-		t.Logf("%d heartbeats took longer than 100 ms", n)
-	}
 	l.wrote(1)
 	l.unfailed()
 	fault := lb1.kill()
