@@ -15,31 +15,8 @@ import (
 
 // A witness asks for the service as its clients do, at the address of its holder, and so meets the holder's certificate.
 // One of an authority that the witness does not know, or of none, shows that somebody answers, but not who. So a witness
-// puts a question into the header of its request, which `failover_health` answers in the header of its own answer:
-//
-//	Dnsfailover-Version: 1                       Dnsfailover-Version: 1
-//	Dnsfailover-Service: www.example.com         Dnsfailover-From: lb1
-//	Dnsfailover-Nonce: 32 hexadecimal digits     Dnsfailover-Mac: as in the question
-//	Dnsfailover-Mac: one for each secret
-//
-// The service is named by its first record, with all but unreserved characters as %XX. A MAC is HMAC-SHA256 in lower-case
-// hexadecimal, with a comma to the next one. What is signed are these bytes, each line with a line feed at its end, the
-// service as it is:
-//
-//	question               answer
-//	dnsfailover 1 check    dnsfailover 1 health
-//	SERVICE                SERVICE
-//	NONCE                  NONCE
-//	                       NODE
-//	                       STATUS, such as 200
-//
-// The first line keeps these texts apart from each other and from those of the heartbeats. The nonce is random and used
-// once, so that no answer can be used again; one of another service, node or status is another text. A question without a
-// good MAC gets no signature, nor does it learn the node's name: anybody may ask, and must not get material to guess a secret by.
-// A question that is repeated by somebody else gets the answer that it got before.
-//
-// Whoever can change what passes between the two nodes can lead a question to the holder by another way than clients
-// come. It is answered truly: the holder works.
+// puts a question into the header of its request, which `failover_health` answers in the header of its own answer.
+// PROTOCOL.md has the bytes, and what each of them prevents.
 const (
 	fieldService = "Dnsfailover-Service"
 
