@@ -68,7 +68,7 @@ func (s *step) foldRead(e ReadDone) {
 	if e.Outcome != Done {
 		t.Failing = true
 		t.misreads++
-		t.nextLook = s.now + s.backoff(i, t.misreads)
+		t.nextLook = s.now + s.retry(i, t.misreads)
 		t.hintAt = t.nextLook
 		if e.Outcome == Denied {
 			t.nextLook, t.hintAt = s.now+s.cfg.HoldDown, s.now+s.cfg.HoldDown
@@ -156,10 +156,10 @@ func (s *step) foldWrite(id string, call uint64, o Outcome, r Reading) {
 		s.deny(t, true)
 	case Unknown:
 		s.distrust(t)
-		t.retryAt = s.now + s.backoff(i, t.failures)
+		t.retryAt = s.now + s.retry(i, t.failures)
 	case Busy, Done:
 		t.why = Why{}
-		t.retryAt = s.now + s.backoff(i, t.failures)
+		t.retryAt = s.now + s.retry(i, t.failures)
 	}
 }
 
@@ -183,7 +183,22 @@ func (s *step) allow(t *TargetState) {
 // backoff is the delay after the n-th failure in a row: at least half of what
 // doubles from BackoffMin to BackoffMax.
 func (s *step) backoff(i, n int) time.Duration {
-	d := min(BackoffMin<<min(n-1, 16), BackoffMax)
+	return s.backoffTo(BackoffMax, i, n)
+}
+
+// retry is the delay after the n-th call in a row that brought no answer. As
+// long as nobody who answers holds the service it stays, at first, below
+// BackoffUrgent times the place of this node among the candidates.
+func (s *step) retry(i, n int) time.Duration {
+	if n > urgentRetries || s.Role == Active || s.activePeer() != nil {
+		return s.backoff(i, n)
+	}
+	before, _ := s.rank("", true)
+	return s.backoffTo(min(time.Duration(before+1)*BackoffUrgent, BackoffMax), i, n)
+}
+
+func (s *step) backoffTo(most time.Duration, i, n int) time.Duration {
+	d := min(BackoffMin<<min(n-1, 16), most)
 	return d/2 + s.scatter(i, n, d/2)
 }
 

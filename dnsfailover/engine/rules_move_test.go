@@ -219,6 +219,22 @@ func TestR8(t *testing.T) {
 			t.Errorf("it waits %v", waits)
 		}
 	})
+	t.Run("a takeover that waits for the provider follows its first answers", func(t *testing.T) {
+		for outage := 10 * second; outage <= time.Minute; outage += 3 * second {
+			n := newNode(t)
+			n.standby()
+			n.peer["lb2"].reply = Refused
+			n.reads, n.writes = Unknown, func(string) Outcome { return Busy }
+			n.run(outage)
+			n.wantRole(Standby)
+			if m := len(n.did); m > 2*int(outage/second) {
+				t.Errorf("%d calls in %s", m, outage)
+			}
+			n.reads, n.writes = Done, func(string) Outcome { return Done }
+			n.run(BackoffUrgent + 100*time.Millisecond)
+			n.wantRole(Active)
+		}
+	})
 	t.Run("a dead holder is met with backoff, never with giving up", func(t *testing.T) {
 		n := newNode(t)
 		n.standby()

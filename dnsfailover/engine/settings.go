@@ -47,6 +47,12 @@ const (
 	BackoffMin = 500 * time.Millisecond
 	BackoffMax = 30 * time.Second
 
+	// BackoffUrgent bounds it where nobody serves, for urgentRetries times, which
+	// is a good minute: a takeover that waits for the provider follows its first
+	// answers.
+	BackoffUrgent = 2 * time.Second
+	urgentRetries = 45
+
 	// YieldTime is how long an absent target is left to a node that says it is
 	// the active one, so that it puts its name back itself.
 	YieldTime = 5 * time.Second
