@@ -29,7 +29,7 @@ const (
 	tries = 3
 
 	// patience is how long a client waits for an answer.
-	patience = time.Second
+	patience = 3 * time.Second
 )
 
 // crowd are clients that look the name up at the DNS server of the fake cloud, keep the answer for its TTL as resolvers do, and
@@ -56,6 +56,14 @@ type failure struct {
 	at  time.Time // when the request began
 	to  string
 	err error
+}
+
+// clients starts them, if they do not run.
+func (l *lab) clients() *crowd {
+	if l.crowd == nil {
+		l.crowd = l.startClients()
+	}
+	return l.crowd
 }
 
 func (l *lab) startClients() *crowd {

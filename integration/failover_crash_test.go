@@ -7,9 +7,6 @@ import (
 	"time"
 )
 
-// slack is what a busy machine adds to a time that is measured.
-const slack = 2 * time.Second
-
 func TestFirstStartOfBothAtOnce(t *testing.T) {
 	l := newLab(t, 2)
 	for _, n := range l.nodes {

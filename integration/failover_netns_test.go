@@ -67,7 +67,8 @@ func linkIsDown(t *testing.T) {
 	}
 	l := newLabAt(t, hubAddr, []string{"10.77.0.1", "10.77.0.2"})
 	for i, n := range l.nodes {
-		n.port = &port{fmt.Sprintf("port%d", i+1), n.addr}
+		n.port = &port{name: fmt.Sprintf("port%d", i+1), addr: n.addr}
+		t.Cleanup(func() { n.port.host.Close() })
 	}
 	l.start()
 	l.hear()
@@ -99,7 +100,10 @@ func ip(args string) error {
 }
 
 // port is one of the switch. The cable leads to the interface eth0 of a node.
-type port struct{ name, addr string }
+type port struct {
+	name, addr string
+	host       *os.File // the network of the node, which is there without a process, too: a killed process is not a host that is gone
+}
 
 // start starts a node behind the port: in a network of its own, in which it waits until the cable is there.
 func (p *port) start(cmd *exec.Cmd) error {
@@ -118,6 +122,9 @@ func (p *port) start(cmd *exec.Cmd) error {
 		return err
 	}
 	defer begin.Close()
+	if p.host, err = os.Open(fmt.Sprintf("/proc/%d/ns/net", cmd.Process.Pid)); err != nil {
+		return err
+	}
 	for _, args := range []string{
 		fmt.Sprintf("link add %s type veth peer name eth0 netns %d", p.name, cmd.Process.Pid),
 		"link set " + p.name + " master br0", "link set " + p.name + " up",

@@ -3,12 +3,14 @@
 package integration
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 )
 
 const (
+	secretText  = "an-old-secret-of-the-tests"
 	newSecret   = "a-new-secret-of-the-tests!"
 	otherSecret = "another-secret-of-the-tests"
 )
@@ -89,4 +91,27 @@ func TestWrongSecret(t *testing.T) {
 	l.holds(lb2)
 	l.calm(lb2)
 	l.wrote(2)
+}
+
+// A secret is nowhere to be seen, whether it comes from a file or from the environment. The lab looks for it in the logs.
+func TestSecretsAreNotShown(t *testing.T) {
+	l := newLab(t, 2)
+	for _, n := range l.nodes {
+		n.conf.heartbeat += "\nsecret {env.FAILOVER_SECRET}"
+		n.env = append(n.env, "FAILOVER_SECRET="+otherSecret)
+	}
+	l.nodes[1].secrets(newSecret) // what they have in common is the one of the environment
+	l.start()
+	l.hear()
+	for _, n := range l.nodes {
+		for _, path := range []string{"/config/", "/dnsfailover/status", "/metrics"} {
+			text, err := n.admin(http.MethodGet, path, "")
+			l.must(err)
+			for _, secret := range []string{secretText, newSecret, otherSecret} {
+				if strings.Contains(text, secret) {
+					t.Errorf("%s of %s has a secret: %s", path, n.name, text)
+				}
+			}
+		}
+	}
 }

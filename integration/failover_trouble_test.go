@@ -119,32 +119,3 @@ func TestHeartbeatPortIsInUse(t *testing.T) {
 	l.calm(lb2)
 	l.wrote(1)
 }
-
-// All that a node is can come from the metadata service.
-func TestIdentityFromTheMetadataService(t *testing.T) {
-	l := newLab(t, 2)
-	for _, n := range l.nodes {
-		l.must(l.cloud.SetMetadataOptions(n.id, awstest.MetadataOptions{HopLimit: 1, Hops: 1, InstanceTags: true}))
-		n.conf.identity = "node {ec2.tag.Name}"
-	}
-	l.start()
-	l.ask()
-	if s := l.nodes[0].status(); s.Node != "lb1" || s.Instance != l.nodes[0].id {
-		t.Errorf("the node is %s on %s", s.Node, s.Instance)
-	}
-	fault := l.nodes[0].kill()
-	l.moved(l.nodes[1], fault, 500*time.Millisecond+slack)
-	if l.cloud.Count("imds", "") == 0 {
-		t.Error("nobody has asked the metadata service")
-	}
-}
-
-// Without it, nobody asks.
-func TestMetadataServiceIsNotNeeded(t *testing.T) {
-	l := newLab(t, 1)
-	l.start()
-	l.ask()
-	if n := l.cloud.Count("imds", ""); n > 0 {
-		t.Errorf("%d questions to the metadata service, although all is configured", n)
-	}
-}

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// traffic on a wire.
+// passage is what becomes of what is sent over a wire.
 type passage int
 
 const (
@@ -153,13 +153,13 @@ func (w *wire) forward(c net.Conn) {
 func (w *wire) await(ok func() (bool, time.Duration)) bool {
 	for {
 		w.mu.Lock()
-		go_, delay := ok()
+		ready, delay := ok()
 		changed, closed := w.changed, w.closed
 		w.mu.Unlock()
 		switch {
 		case closed:
 			return false
-		case !go_:
+		case !ready:
 			<-changed
 			continue
 		case delay == 0:
