@@ -100,6 +100,9 @@ func (a *App) Start() error { return nil }
 
 // started puts the configuration in force, and returns at once. Other modules may emit an event of this name too.
 func (a *App) started() {
+	if caddy.Exiting() {
+		return // a load that waited for the lock until everything had left
+	}
 	a.begin.Do(func() {
 		a.emitter = startEmitter(a.ctx, a.events, a.log)
 		a.node.attach(a.share)
@@ -153,8 +156,10 @@ func (a *App) detach() {
 type handler func()
 
 // Handle implements caddyevents.Handler.
-func (h handler) Handle(context.Context, caddy.Event) error {
-	h()
+func (h handler) Handle(_ context.Context, e caddy.Event) error {
+	if e.Origin() == nil { // Caddy itself; a module's event of the same name is something else
+		h()
+	}
 	return nil
 }
 

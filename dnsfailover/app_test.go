@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	_ "github.com/caddyserver/caddy/v2/modules/filestorage"
 	_ "github.com/caddyserver/caddy/v2/modules/logging"
 )
@@ -241,4 +242,75 @@ func TestWhatCannotBeSetUpIsReportedAndTriedAgain(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestHeartbeatListenerMoves(t *testing.T) {
+	l := newAppLab(t)
+	l.load(l.config(nil))
+	l.until("the first claim", l.active)
+	_, port, _ := net.SplitHostPort(l.listen)
+	for _, listen := range []string{"0.0.0.0:" + port, l.listen} {
+		l.load(l.config(func(app map[string]any) { app["heartbeat"].(map[string]any)["listen"] = listen }))
+		l.until("the listener at "+listen, func() bool {
+			s := l.status()
+			return s.problem == nil && s.setup.wanted().share.cfg == s.cfg
+		})
+		c, err := net.Dial("tcp", l.listen)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+	}
+	if _, w := l.counts(); w != 1 {
+		t.Errorf("%d writes", w)
+	}
+}
+
+func TestWhatRunsGoesOnUntilTheNextOneCan(t *testing.T) {
+	l := newAppLab(t)
+	l.load(l.config(nil))
+	l.until("the first claim", l.active)
+	l.load(l.config(func(app map[string]any) {
+		app["node"] = "lb9"
+		app["heartbeat"].(map[string]any)["listen"] = "10.255.255.254:8404"
+	}))
+	l.until("the problem", func() bool { return l.status().problem != nil })
+	if !l.active() {
+		t.Error("the node that worked is gone")
+	}
+	l.load(l.config(func(app map[string]any) { app["node"] = "lb9" }))
+	l.until("the new name", func() bool { s := l.status(); return l.active() && s.setup.wanted().self.Node == "lb9" })
+}
+
+func TestANodeAloneNeedsNoPeers(t *testing.T) {
+	l := newAppLab(t)
+	l.load(l.config(func(app map[string]any) {
+		app["address"].(map[string]any)["private"] = "127.84.4.1"
+		delete(app["heartbeat"].(map[string]any), "listen")
+	}))
+	l.until("the claim", l.active)
+}
+
+// meddler is an app that emits an event of Caddy's name.
+type meddler struct{ emit func() }
+
+func (meddler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "test_meddler", New: func() caddy.Module { return new(meddler) }}
+}
+
+func (m *meddler) Provision(ctx caddy.Context) error {
+	app, err := ctx.App("events")
+	m.emit = func() { app.(*caddyevents.App).Emit(ctx, "stopping", nil) }
+	return err
+}
+
+func (m *meddler) Start() error { m.emit(); return nil }
+func (m *meddler) Stop() error  { return nil }
+
+func init() { caddy.RegisterModule(meddler{}) }
+
+func TestEventsOfOthersEndNothing(t *testing.T) {
+	l := newAppLab(t)
+	l.load(l.config(nil, "test_meddler"))
+	l.until("the claim", l.active)
 }

@@ -181,5 +181,5 @@ type ServiceRecord struct {
 	// Which address of the node it has: `public` (the default) or `private`.
 	Address string `json:"address,omitempty"`
 
-	id string // set by prepare: the name, with the zone where another record has the same
+	id string // set by prepare: the name, with the zone where an earlier record has the same
 }

@@ -281,7 +281,7 @@ func TestBadConfigurations(t *testing.T) {
 		{"own name twice", `"register": [{"name": "{node}.example.com"}, {"name": "{node}.EXAMPLE.com"}]`, "register {node}.EXAMPLE.com has the same name in the same hosted zone as register {node}.example.com"},
 		{"own name of a service", `"register": [{"name": "lb.example.com."}]`, "has the same name in the same hosted zone as service www: record lb.example.com"},
 
-		{"service without name", `"services": [{"records": [{"name": "lb.example.com"}]}]`, "service: the name of a service has 1 to 128 bytes of UTF-8, not 0"},
+		{"service without name", `"services": [{"records": [{"name": "lb.example.com"}]}]`, "service: the name of a service has 1 to 320 bytes of UTF-8, not 0"},
 		{"service with control character", `"services": [{"name": "a\nb", "records": [{"name": "lb.example.com"}]}]`, "service: the name of a service has a control character"},
 		{"service without records", `"services": [{"name": "www"}]`, "service www has no record: write the name that clients use"},
 		{"service twice", `"services": [{"name": "www", "records": [{"name": "a.example.com"}]}, {"name": "www", "records": [{"name": "b.example.com"}]}]`, "service www is given twice; put all of it into one block"},

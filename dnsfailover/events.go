@@ -2,6 +2,7 @@ package dnsfailover
 
 import (
 	"context"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -74,10 +75,20 @@ func (e *emitter) run(ctx context.Context) {
 			quit = nil
 		case ev := <-e.queue:
 			if ctx.Err() == nil {
-				e.emit(ev.name, ev.data)
+				e.hand(ev)
 			}
 		}
 	}
+}
+
+// hand gives one event to the handlers. A panic of one must not end a process that serves clients.
+func (e *emitter) hand(ev queuedEvent) {
+	defer func() {
+		if v := recover(); v != nil {
+			e.log.Error("a handler of an event has panicked", zap.String("event", ev.name), zap.Any("panic", v), zap.ByteString("stack", debug.Stack()))
+		}
+	}()
+	e.emit(ev.name, ev.data)
 }
 
 // stop ends the goroutine when the handlers of all events so far have returned, after eventsTime at the latest. A handler

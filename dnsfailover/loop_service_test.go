@@ -162,7 +162,7 @@ func TestLoopUnknownService(t *testing.T) {
 func TestSameSettings(t *testing.T) {
 	full := func() engine.Settings {
 		s := settings("lb1", lbs(2))
-		s.Prefer, s.Failback = []string{"lb2"}, time.Minute
+		s.Prefer, s.Failback, s.Probes = []string{"lb2"}, time.Minute, "all"
 		return s
 	}
 	if !sameSettings(full(), full()) {

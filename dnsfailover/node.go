@@ -138,17 +138,19 @@ func (n *node) handOver(s *share, up *setup, exiting bool) {
 		s.log.Warn("leaving without having handed everything over", zap.Error(err))
 	}
 	if len(handed) > 0 {
-		for i := range handed {
-			handed[i] = up.label(handed[i])
+		names := make([]string, len(handed))
+		for i, key := range handed {
+			names[i] = up.label(key)
 		}
-		s.log.Info("handed over", zap.Strings("services", handed), zap.Duration("took", time.Since(began)))
+		s.log.Info("handed over", zap.Strings("services", names), zap.Duration("took", time.Since(began)))
 	}
 	if !exiting {
 		return
 	}
 	linger := time.Duration(0)
-	for i := range s.cfg.Services {
-		if c := &s.cfg.Services[i]; slices.Contains(handed, c.Name) {
+	ran := up.wanted().share.cfg.Services
+	for i := range ran {
+		if c := &ran[i]; slices.Contains(handed, c.key()) {
 			linger = max(linger, time.Duration(c.Linger))
 		}
 	}
@@ -210,6 +212,9 @@ func (n *node) bring(ctx context.Context, s *share, up *setup) *setupError {
 		return err
 	}
 	if up != nil && (up.wanted().self.Node != w.self.Node || up.wanted().self.Instance != w.self.Instance) {
+		if err := up.canListen(w); err != nil {
+			return &setupError{"heartbeat", err} // what runs goes on
+		}
 		s.log.Info("this node is another one now, and begins anew", zap.String("node", w.self.Node), zap.String("instance", w.self.Instance))
 		n.install(nil)
 		up.close()
@@ -238,17 +243,22 @@ func (n *node) decided(service string, t engine.Tell) {
 // report keeps what is wrong for the status, and logs what is news.
 func (n *node) report(s *share, e *setupError) {
 	n.mu.Lock()
-	defer n.mu.Unlock()
 	was := n.problem
+	better, worse := e == nil && was != nil, e != nil && (was == nil || was.About != e.about || was.Error != e.err.Error())
 	switch {
-	case e == nil && was != nil:
-		s.log.Info("failover is set up as configured by now", zap.Duration("after", time.Since(was.Since)))
+	case better:
 		n.problem = nil
-	case e != nil && (was == nil || was.About != e.about || was.Error != e.err.Error()):
+	case worse:
 		n.problem = &Problem{About: e.about, Error: e.err.Error(), Since: time.Now()}
 		if was != nil {
 			n.problem.Since = was.Since
 		}
+	}
+	n.mu.Unlock() // a log may hang
+	switch {
+	case better:
+		s.log.Info("failover is set up as configured by now", zap.Duration("after", time.Since(was.Since)))
+	case worse:
 		s.log.Error("failover is not set up as configured; this is tried again", zap.String("about", e.about), zap.Error(e.err))
 	}
 }
@@ -281,8 +291,9 @@ func (n *node) command(service string, order engine.Order, reason string) error 
 	case s.setup == nil:
 		return errors.New("this node is not set up yet: its status has the problem")
 	}
-	for i := range s.cfg.Services {
-		if c := &s.cfg.Services[i]; c.Name == service {
+	services := s.setup.wanted().share.cfg.Services // those that run, as in the status
+	for i := range services {
+		if c := &services[i]; c.Name == service {
 			return s.setup.loop.Command(c.key(), order, reason)
 		}
 	}

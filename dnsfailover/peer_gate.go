@@ -2,6 +2,7 @@ package dnsfailover
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"sync"
@@ -93,10 +94,19 @@ type gatedListener struct {
 func (g gatedListener) Accept() (net.Conn, error) {
 	c, err := g.Listener.Accept()
 	if err != nil {
-		return nil, err
+		if errors.Is(err, net.ErrClosed) {
+			return nil, err
+		}
+		return nil, acceptError{err}
 	}
 	return g.gate.enter(c), nil
 }
+
+// acceptError makes the HTTP server try again: whatever it was, a listener that is open goes on.
+type acceptError struct{ error }
+
+func (acceptError) Timeout() bool   { return false }
+func (acceptError) Temporary() bool { return true }
 
 func (g *gate) enter(c net.Conn) *link {
 	l := &link{Conn: c, gate: g}

@@ -4,7 +4,10 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"syscall"
 	"testing"
+
+	"github.com/caddy-ec2/caddy-ec2/dnsfailover/engine"
 )
 
 // restingConn is a connection over which nothing comes.
@@ -105,4 +108,40 @@ func TestSourceOf(t *testing.T) {
 	if source, public := sourceOf(&net.UnixAddr{}); source.IsValid() || public {
 		t.Errorf("a Unix socket: got %v, public %v", source, public)
 	}
+}
+
+// A failed accept is no reason to leave the port to nobody.
+func TestGatedListenerGoesOn(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := NewPeerServer(selfOf(t, "lb-b", secretA), PeerServerOptions{Services: func() map[string]engine.Body { return nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(&failingOnce{Listener: l}) }()
+	t.Cleanup(func() {
+		s.Close()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	if _, _, err := clientOf(t, l.Addr().String(), selfOf(t, "lb-a", secretA), PeerClientOptions{}).Ask(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+type failingOnce struct {
+	net.Listener
+	failed bool
+}
+
+func (f *failingOnce) Accept() (net.Conn, error) {
+	if !f.failed {
+		f.failed = true
+		return nil, &net.OpError{Op: "accept", Net: "tcp", Err: syscall.ENOBUFS}
+	}
+	return f.Listener.Accept()
 }

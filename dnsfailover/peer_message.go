@@ -21,8 +21,9 @@ const (
 	MaxPeerOffer  = 4 << 10
 	MaxPeerHeader = 4 << 10
 
-	// MaxPeerName bounds the name of a node or of a service.
-	MaxPeerName = 128
+	// MaxPeerName bounds the name of a node, and MaxPeerService that of a service: a domain name, and a hosted zone.
+	MaxPeerName    = 128
+	MaxPeerService = 320
 
 	// PeerChallengeTime is how long after an answer an offer may refer to it.
 	PeerChallengeTime = 5 * time.Second
@@ -203,8 +204,8 @@ func checkName(name string) error {
 }
 
 func checkService(name string) error {
-	if name == "" || len(name) > MaxPeerName || !utf8.ValidString(name) {
-		return fmt.Errorf("the name of a service has 1 to %d bytes of UTF-8, not %d", MaxPeerName, len(name))
+	if name == "" || len(name) > MaxPeerService || !utf8.ValidString(name) {
+		return fmt.Errorf("the name of a service has 1 to %d bytes of UTF-8, not %d", MaxPeerService, len(name))
 	}
 	for _, r := range name {
 		if unicode.IsControl(r) {

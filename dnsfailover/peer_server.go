@@ -48,6 +48,7 @@ type PeerServerOptions struct {
 type PeerServer struct {
 	opts   PeerServerOptions
 	self   atomic.Pointer[PeerSelf]
+	public atomic.Bool // Options.AllowPublic, or what was said since
 	server *http.Server
 	gate   gate
 	random io.Reader
@@ -65,6 +66,7 @@ func NewPeerServer(self PeerSelf, opts PeerServerOptions) (*PeerServer, error) {
 	if err := s.Reconfigure(self); err != nil {
 		return nil, err
 	}
+	s.AllowPublic(opts.AllowPublic)
 	if s.opts.Logger == nil {
 		s.opts.Logger = zap.NewNop()
 	}
@@ -98,6 +100,9 @@ func (s *PeerServer) Reconfigure(self PeerSelf) error {
 	return nil
 }
 
+// AllowPublic says from now on whether requests from public addresses are answered.
+func (s *PeerServer) AllowPublic(allow bool) { s.public.Store(allow) }
+
 // Serve answers on a listener, which it closes at the end, until Close. There may be several at a time.
 func (s *PeerServer) Serve(l net.Listener) error {
 	err := s.server.Serve(gatedListener{l, &s.gate})
@@ -125,7 +130,7 @@ func (s *PeerServer) serve(w http.ResponseWriter, r *http.Request) {
 	w.Header()["Date"] = nil
 	w.Header().Set(fieldVersion, strconv.Itoa(PeerVersion))
 
-	if l.public && !s.opts.AllowPublic {
+	if l.public && !s.public.Load() {
 		s.reject(w, l, RejectedPublic)
 		return
 	}

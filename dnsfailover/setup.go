@@ -10,6 +10,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"syscall"
 
 	"go.uber.org/zap"
 
@@ -77,15 +78,15 @@ func (u *setup) prepare(w *wanted) *setupError {
 	if err != nil {
 		return &setupError{"checks", err}
 	}
-	u.mu.Lock()
-	u.prober = p
-	u.mu.Unlock()
 	if err := u.links.set(w); err != nil {
 		return &setupError{"peers", err}
 	}
 	if err := u.open(w); err != nil {
 		return &setupError{"heartbeat", err}
 	}
+	u.mu.Lock()
+	u.prober = p
+	u.mu.Unlock()
 	return nil
 }
 
@@ -93,6 +94,9 @@ func (u *setup) prepare(w *wanted) *setupError {
 func (u *setup) become(w *wanted) *setupError {
 	was := u.wanted()
 	if was.share == w.share && sameSelf(was.self, w.self) && slices.Equal(was.peers, w.peers) {
+		u.mu.Lock()
+		u.now = w // the look may be fresh, or stale, now
+		u.mu.Unlock()
 		return nil
 	}
 	if e := u.prepare(w); e != nil {
@@ -133,13 +137,27 @@ func (u *setup) open(w *wanted) error {
 			return err
 		}
 		u.setServer(s)
-	} else if err := u.server.Reconfigure(w.who); err != nil {
-		return err
+	} else {
+		if err := u.server.Reconfigure(w.who); err != nil {
+			return err
+		}
+		u.server.AllowPublic(w.share.cfg.Heartbeat.AllowPublic)
 	}
 	if u.listener != nil && u.at == at {
 		return nil
 	}
 	l, err := net.Listen("tcp", at)
+	if errors.Is(err, syscall.EADDRINUSE) && u.listener != nil && samePort(u.at, at) {
+		// The old one is in the way: all addresses include each of them. Its connections stay.
+		u.listener.Close()
+		if l, err = net.Listen("tcp", at); err != nil {
+			old, again := net.Listen("tcp", u.at)
+			if again == nil {
+				u.listener, u.fresh = old, true
+				u.serve()
+			}
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("opening the heartbeat listener: %w: is something else there, and is it an address of this machine?", err)
 	}
@@ -148,6 +166,28 @@ func (u *setup) open(w *wanted) error {
 	}
 	u.listener, u.at, u.fresh = l, at, true
 	return nil
+}
+
+// canListen reports whether another setup could open its listener when this one has gone.
+func (u *setup) canListen(w *wanted) error {
+	at := w.share.listenAt(w.self)
+	if len(w.who.Secrets) == 0 || u.listener != nil && u.at == at {
+		return nil
+	}
+	l, err := net.Listen("tcp", at)
+	if err != nil && (u.listener == nil || !errors.Is(err, syscall.EADDRINUSE) || !samePort(u.at, at)) {
+		return err
+	}
+	if l != nil {
+		l.Close()
+	}
+	return nil
+}
+
+func samePort(a, b string) bool {
+	_, p, _ := net.SplitHostPort(a)
+	_, q, _ := net.SplitHostPort(b)
+	return p == q
 }
 
 // setServer is for the node's goroutine, which alone reads server without the lock.
@@ -169,9 +209,9 @@ func (u *setup) serve() {
 		return
 	}
 	u.fresh = false
-	l := u.listener
+	s, l := u.server, u.listener
 	u.work.Go(func() {
-		if err := u.server.Serve(l); err != nil && !errors.Is(err, net.ErrClosed) {
+		if err := s.Serve(l); err != nil && !errors.Is(err, net.ErrClosed) {
 			u.log.Error("the heartbeat listener has ended: peers take this node for dead", zap.Error(err))
 		}
 	})

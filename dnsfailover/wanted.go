@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"time"
@@ -34,6 +35,7 @@ type share struct {
 	secrets []PeerSecret
 	access  *awsAccess
 	targets map[recordAt]Target
+	itself  map[string]bool // whether a peer was this node when it was last looked up
 }
 
 // recordAt is a record in a hosted zone.
@@ -97,7 +99,7 @@ func (w *wanted) addServices() error {
 				Node: w.self.Node, Instance: w.self.Instance, Peers: w.peers,
 				Prefer: c.Prefer, Failback: time.Duration(c.Failback), HoldDown: time.Duration(c.HoldDown),
 				Interval: time.Duration(h.Interval), Fall: h.Fall, Rise: h.Rise,
-				Hash: c.hash(), Mode: modeOne,
+				Hash: c.hash(), Mode: modeOne, Probes: c.Witness + "\n" + c.WitnessCA + "\n" + s.cfg.Reference,
 			},
 			Targets: map[string]Target{},
 		}
@@ -165,19 +167,17 @@ func (c *ServiceConfig) key() string { return c.Records[0].target() }
 // target names a record to the engine and to the peers.
 func (r *ServiceRecord) target() string { return cmp.Or(r.id, r.Name) }
 
-// nameTargets gives records of the same name in different zones different targets.
+// nameTargets gives records of the same name in different zones different targets: all but the first get the zone, so that what
+// comes later changes no name that the peers know.
 func (c *Config) nameTargets() {
-	count := map[string]int{}
-	for _, s := range c.Services {
-		for _, r := range s.Records {
-			count[r.Name]++
-		}
-	}
+	taken := map[string]bool{}
 	for i := range c.Services {
 		for j := range c.Services[i].Records {
-			if r := &c.Services[i].Records[j]; count[r.Name] > 1 {
+			r := &c.Services[i].Records[j]
+			if taken[r.Name] {
 				r.id = r.Name + " in " + r.ZoneID
 			}
+			taken[r.Name] = true
 		}
 	}
 }
@@ -213,14 +213,33 @@ func (s *share) target(at recordAt) (Target, error) {
 func (s *share) others(ctx context.Context, self Self) []string {
 	ctx, cancel := context.WithTimeout(ctx, lookUpTime)
 	defer cancel()
-	_, port, _ := net.SplitHostPort(s.listenAt(self))
+	own, port, _ := net.SplitHostPort(s.listenAt(self))
+	listen, _ := netip.ParseAddr(own)
+	mine := func(a netip.Addr) bool {
+		return self.has(a) || a.Unmap() == listen || listen.IsUnspecified() && isLocal(a)
+	}
+	if s.itself == nil {
+		s.itself = map[string]bool{}
+	}
 	return slices.DeleteFunc(slices.Clone(s.cfg.Peers), func(peer string) bool {
 		host, at, _ := net.SplitHostPort(peer)
 		if at != port {
 			return false
 		}
 		addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-		return err == nil && slices.ContainsFunc(addrs, self.has)
+		if err == nil {
+			s.itself[peer] = slices.ContainsFunc(addrs, mine)
+		}
+		return s.itself[peer]
+	})
+}
+
+// isLocal reports whether an address is one of this machine's interfaces.
+func isLocal(a netip.Addr) bool {
+	local, _ := net.InterfaceAddrs() // none is found if they can't be listed
+	return slices.ContainsFunc(local, func(l net.Addr) bool {
+		p, err := netip.ParsePrefix(l.String())
+		return err == nil && p.Addr() == a.Unmap()
 	})
 }
 

@@ -103,6 +103,41 @@ func TestDeletedHomeIsLeftToTheNextHolder(t *testing.T) {
 	}
 }
 
+// A peer that was told nothing of the service under this node's name for it, as
+// while one node after the other gets another definition.
+func TestDefinitionChangesOnOneNodeAfterTheOther(t *testing.T) {
+	n := newNode(t)
+	n.standby()
+	b := &n.peer["lb2"].body
+	*b = Body{Name: "lb2", Instance: "i-2"}
+	n.run(n.cfg.HoldDown - 40*second)
+	n.wantNoWrite()
+	n.run(2 * time.Minute)
+	n.wantWrite(Deferred)
+}
+
+// What a witness or a control probe said counts only as long as it is the same
+// that is asked.
+func TestProbesChange(t *testing.T) {
+	n := newNode(t)
+	n.witness, n.control = true, true
+	n.run(2 * time.Minute)
+	n.wantRole(Standby)
+	if !n.st.Witness.Armed || !n.st.Control.Armed {
+		t.Fatal("not armed")
+	}
+	n.cfg.Probes = "nothing"
+	n.witness, n.control = false, false
+	n.step(Reloaded{})
+	n.run(2 * time.Minute)
+	if n.st.Witness.Armed || n.st.Control.Armed || n.st.Body(n.now, &n.cfg).Unseen {
+		t.Fatal("what is not asked any more still counts")
+	}
+	n.peer["lb2"].reply = Silent
+	n.run(n.cfg.Interval*time.Duration(2*n.cfg.Fall) + 5*second)
+	n.wantWrite(DeadSilent)
+}
+
 func TestDeniedIsNotAskedAgainForNothing(t *testing.T) {
 	n := newNode(t)
 	n.standby()

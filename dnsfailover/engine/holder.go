@@ -131,7 +131,7 @@ func (s *step) learn(i int, r Reading, sent time.Duration) {
 	now := s.holder(s.cfg, i)
 	t.answersAt = s.answersOf(now.name)
 	if i == 0 {
-		s.Witness.Armed, s.Witness.Ended = false, false
+		s.Witness.Armed, s.Witness.Ended, s.Witness.nextAt = false, false, s.now
 	}
 	if !first && now != before {
 		s.moved(i, before, now)

@@ -11,7 +11,7 @@ func (c *Settings) strangerTime() time.Duration {
 // foldProbe takes in a probe, if it began after a time.
 func (s *step) foldProbe(p *Probe, ok bool, started, since time.Duration) {
 	p.asked = false
-	if started < since {
+	if started < max(since, s.probesAt) {
 		return // it was about the holder before
 	}
 	p.Ended, p.OK, p.Started = true, ok, started

@@ -67,8 +67,12 @@ func (s *step) rival() bool {
 // not hold the service: because it knows of this node's claim, or because it
 // can't even read what it has. Its word has to be younger than its claim.
 func (s *step) defers(p *PeerState, i int) bool {
-	if p.Body.Active || p.asked < s.Targets[i].claimSeen {
+	t := &s.Targets[i]
+	if p.Body.Active || p.asked < t.claimSeen {
 		return false
+	}
+	if p.Body.Hash == "" && !s.due(t.claimSeen+s.cfg.HoldDown) {
+		return false // it was told nothing of the service under this name, as during a change of the definition
 	}
 	if s.Role != Active || i == 0 && s.Provisional == 0 {
 		return !p.Body.Able

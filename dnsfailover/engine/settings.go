@@ -97,6 +97,10 @@ type Settings struct {
 	// else write only if the holder is dead, or defers. Mode is written into the
 	// lease; this engine holds services of which one node is active.
 	Hash, Mode string
+
+	// Probes stands for what the witness and the control probe ask. What they said
+	// before it changed counts for nothing.
+	Probes string
 }
 
 // Kind is what a target is.

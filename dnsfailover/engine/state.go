@@ -53,6 +53,8 @@ type State struct {
 	Targets []TargetState // in the order of Settings.Targets
 
 	Witness, Control Probe
+	probes           string        // Settings.Probes that they are about
+	probesAt         time.Duration // since when
 
 	// Waiting is why the node does not claim now.
 	Waiting Why

@@ -48,6 +48,10 @@ func (s *step) align() {
 	if !s.Begun {
 		s.Begun, s.Began, s.Last, s.Wake = true, s.now, s.now, s.now
 	}
+	if s.probes != s.cfg.Probes {
+		s.Witness, s.Control, s.public = Probe{}, Probe{}, publicPath{}
+		s.probes, s.probesAt = s.cfg.Probes, s.now
+	}
 	same := len(s.Peers) == len(s.cfg.Peers) && len(s.Targets) == len(s.cfg.Targets)
 	for i := 0; same && i < len(s.Peers); i++ {
 		same = s.Peers[i].ID == s.cfg.Peers[i]
