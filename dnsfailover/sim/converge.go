@@ -120,6 +120,9 @@ func (w *world) allWell() (ok bool, why string) {
 		if i == 0 && n.opPaused && n.up && n.frozen == 0 {
 			return true, "" // it stays where it is, and the rest too
 		}
+		if i == 0 && healthy == 0 && w.carried() {
+			return true, "" // who serves may not write the home, and who may is ill
+		}
 		switch {
 		case h != home:
 			return false, t.id + " is with " + nodeNames[h] + ", and the home with " + nodeNames[home]
@@ -135,6 +138,20 @@ func (w *world) allWell() (ok bool, why string) {
 		}
 	}
 	return true, ""
+}
+
+// carried reports whether a node that works has all targets but the home.
+func (w *world) carried() bool {
+	if len(w.targets) < 2 {
+		return false
+	}
+	h := w.targets[1].last().holder
+	for _, t := range w.targets[1:] {
+		if t.last().holder != h {
+			return false
+		}
+	}
+	return h >= 0 && w.nodes[h].up && w.nodes[h].frozen == 0 && w.nodes[h].well()
 }
 
 // handsOff reports whether a target is to be left alone: it is of a kind that is
