@@ -8,21 +8,26 @@ import (
 // Cases that no rule names, and that went wrong once or nearly did.
 
 func TestProvisionalHolderOffers(t *testing.T) {
-	n := mixed(t)
-	n.standby()
-	n.peer["lb2"].reply = Refused
-	n.cfg.Prefer = []string{"lb3"}
-	n.step(Command{What: Pause})
-	n.holds[eip] = Reading{Token: "a-3", Exists: true, Instance: "i-3"}
-	b := &n.peer["lb3"].body
-	b.Active, b.Provisional, b.Epoch, b.Able = true, true, 8, false
-	n.run(10 * second)
-	n.step(Command{What: Resume})
-	n.wantNoWrite()
-	n.step(Offered{Offer{From: "lb3", Epoch: 8, Why: Why{Code: IsDenied}}})
-	n.run(5 * second)
-	if n.holds[home].Lease.Holder != "lb1" || n.holds[eip].Instance != "i-1" {
-		t.Fatalf("%+v; it waits: %v", n.holds, n.st.Waiting)
+	for name, reply := range map[string]Reply{"the home's holder is dead": Refused, "the home's holder lives, and does not hold the service": Answered} {
+		t.Run(name, func(t *testing.T) {
+			n := mixed(t)
+			n.standby()
+			n.peer["lb2"].reply = reply
+			n.peer["lb2"].body.Active, n.peer["lb2"].body.Healthy = false, false
+			n.cfg.Prefer = []string{"lb3"}
+			n.step(Command{What: Pause})
+			n.holds[eip] = Reading{Token: "a-3", Exists: true, Instance: "i-3"}
+			b := &n.peer["lb3"].body
+			b.Active, b.Provisional, b.Epoch, b.Able = true, true, 8, false
+			n.run(10 * second)
+			n.step(Command{What: Resume})
+			n.wantNoWrite()
+			n.step(Offered{Offer{From: "lb3", Epoch: 8, Why: Why{Code: IsDenied}}})
+			n.run(5 * second)
+			if n.holds[home].Lease.Holder != "lb1" || n.holds[eip].Instance != "i-1" {
+				t.Fatalf("%+v; it waits: %v", n.holds, n.st.Waiting)
+			}
+		})
 	}
 }
 

@@ -64,8 +64,9 @@ func (s *step) rival() bool {
 }
 
 // defers reports whether a peer that answers, and has a target, says that it does
-// not hold the service: because it knows of this node's claim, or because it
-// can't even read what it has. Its word has to be younger than its claim.
+// not hold the service: because it knows of this node's claim, because it can't
+// even read what it has, or because another one has the rest, and offers it. Its
+// word has to be younger than its claim.
 func (s *step) defers(p *PeerState, i int) bool {
 	t := &s.Targets[i]
 	if p.Body.Active || p.asked < t.claimSeen {
@@ -75,13 +76,20 @@ func (s *step) defers(p *PeerState, i int) bool {
 		return false // it was told nothing of the service under this name, as during a change of the definition
 	}
 	if s.Role != Active || i == 0 && s.Provisional == 0 {
-		return !p.Body.Able
+		return !p.Body.Able || i == 0 && s.carrierOffers()
 	}
 	own := max(s.home().Reading.Lease.Epoch, s.Provisional)
 	if s.cfg.Targets[0].Kind == Address || s.home().ReadAt >= s.epochAt {
 		own = s.Epoch // whatever was higher came to nothing
 	}
 	return p.Body.Epoch <= own
+}
+
+// carrierOffers reports whether a peer that holds followers, and can't have the
+// home, offers the service.
+func (s *step) carrierOffers() bool {
+	q := s.activePeer()
+	return q != nil && q.Body.Provisional && q.Body.Hash == s.cfg.Hash && s.offers(q.Body.Name)
 }
 
 // judgeProvisional decides whether followers are held under a provisional epoch
