@@ -84,7 +84,7 @@ func TestOfferRoundTrip(t *testing.T) {
 }
 
 func TestDecodeAnswer(t *testing.T) {
-	long := strings.Repeat("x", MaxPeerName+1)
+	long := strings.Repeat("x", MaxPeerService+1)
 	tests := []struct{ name, text, says string }{
 		{"the least", `{"instance":"i-1"}`, ""},
 		{"what is not known is ignored", `{"instance":"i-1","new":[1],"services":{"www":{"new":{"a":1},"epoch":3}}}`, ""},
