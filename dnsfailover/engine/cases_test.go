@@ -31,6 +31,22 @@ func TestProvisionalHolderOffers(t *testing.T) {
 	}
 }
 
+// An address has no epoch, so an offer of it is about what its giver had when this node did not have it.
+func TestOfferOfAnAddressThatIsHere(t *testing.T) {
+	n := newNode(t)
+	n.cfg.Targets = []Target{{ID: eip, Kind: Address}}
+	n.holds = map[string]Reading{eip: {Token: "a-1", Exists: true, Instance: "i-1"}}
+	n.peer["lb2"].body.Active = false
+	n.run(3 * second)
+	n.wantRole(Active)
+	n.step(Offered{Offer{From: "lb2", Epoch: n.st.Epoch, Why: Why{Code: Preferred, Node: "lb1"}}})
+	n.holds[eip] = Reading{Token: "a-2", Exists: true, Instance: "i-2"} // an operator's order
+	n.step(Reloaded{})
+	n.run(3 * second)
+	n.wantNoWrite()
+	n.wantRole(Standby)
+}
+
 func TestNodeUnderTwoAddresses(t *testing.T) {
 	n := newNode(t)
 	n.cfg.Peers = []string{"old", "lb2", "lb3"}

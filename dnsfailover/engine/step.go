@@ -132,6 +132,9 @@ func (s *step) fold(event Event) {
 	case ForeignDone:
 		s.foldForeign(e)
 	case Offered:
+		if len(s.Targets) > 0 && s.cfg.Targets[0].Kind == Address && s.holder(s.cfg, 0).who == me {
+			return // it was about the claim before, of which an address keeps no epoch
+		}
 		if e.Offer != s.offer.Offer {
 			s.tell(Tell{What: Accepted, From: e.Offer.From, To: s.cfg.Node, Epoch: e.Offer.Epoch, Why: e.Offer.Why})
 		}
