@@ -44,10 +44,11 @@ type Config struct {
 	// none.
 	StopTime time.Duration
 
-	// Consistency is how long after a change DescribeInstances may still
-	// show what was before it. Each answer decides anew for each instance, so
-	// two answers may contradict each other. Default none. AWS names no
-	// bound; it advises to go on asking for up to five minutes.
+	// Consistency is how long after a change DescribeInstances, or
+	// DescribeAddresses, may still show what was before it. Each answer decides
+	// anew for each instance and address, so two answers may contradict each
+	// other. Default none. AWS names no bound; it advises to go on asking for up
+	// to five minutes.
 	Consistency time.Duration
 
 	// Propagation is how long a change of record sets is PENDING before it is
@@ -80,6 +81,9 @@ type Cloud struct {
 	roles     map[string]Role            // ARN
 	sessions  map[string]metadataSession // IMDSv2 token
 	publicIPs uint32                     // given out so far
+
+	addresses    []*elastic
+	addressRules AddressRules
 
 	hosted   map[string]*hostedZone // by id
 	hostedBy []*hostedZone          // in the order in which they were added

@@ -1,14 +1,14 @@
 // Package awstest is a strict in-memory fake of the AWS APIs that caddy-ec2
-// uses: EC2 instances and tags, STS, Route 53, and the instance metadata
-// service (IMDSv2). Tests and the quickstart example use it; nothing else
-// imports it.
+// uses: EC2 instances, tags and Elastic IPs, STS, Route 53, and the instance
+// metadata service (IMDSv2). Tests and the quickstart example use it; nothing
+// else imports it.
 //
 // It has two layers. [Cloud] is a plain value behind a mutex: it starts no
 // goroutine, opens no socket and knows no clock but [Config.Now], so a
 // single-threaded simulator can call it in virtual time. [Server] is a skin
 // over it that speaks the wire protocols, so that the real AWS SDK (and the
-// real binary) can talk to it, and [DNSServer] answers from the hosted zones
-// what resolvers would see.
+// real binary) can talk to it, [DNSServer] answers from the hosted zones
+// what resolvers would see, and a [DataPlane] stands for an Elastic IP itself.
 //
 // The cloud is operated from two sides. The methods that take a [Caller] are
 // API calls: they pass throttling, permissions and faults, and are recorded.

@@ -31,8 +31,8 @@ const (
 	// Hang neither answers nor carries anything out until the client gives up.
 	Hang
 
-	// Stale answers a listing of record sets from what they were Age ago. Other
-	// calls go well.
+	// Stale answers a listing of record sets, or of Elastic IPs, from what they
+	// were Age ago. Other calls go well.
 	Stale
 )
 

@@ -78,6 +78,10 @@ type Address struct {
 	Private string
 	Public  string // "" is none
 	Primary bool
+
+	// AllocationID is that of the Elastic IP that Public is, or "" if AWS lends
+	// it.
+	AllocationID string
 }
 
 // primary returns the primary interface, which a terminated instance lacks.

@@ -9,13 +9,14 @@ import (
 // listedAfterEnd is how long a terminated instance stays in answers.
 const listedAfterEnd = time.Hour
 
-// Start starts a stopped instance. One with a public address gets another.
+// Start starts a stopped instance. One with a public address gets another,
+// unless that is an Elastic IP.
 func (c *Cloud) Start(id string) error {
 	return c.operate(id, starting.apply(c))
 }
 
-// Stop stops a running instance. It keeps its private address and loses its
-// public one.
+// Stop stops a running instance. It keeps its private address and its Elastic
+// IPs, and loses another public one.
 func (c *Cloud) Stop(id string) error {
 	return c.operate(id, stopping.apply(c))
 }
@@ -57,6 +58,7 @@ func (c *Cloud) DeleteTags(id string, keys ...string) error {
 // never does; a test that launches before it listens needs it.
 func (c *Cloud) SetPrivateIP(id, ip string) error {
 	return c.operate(id, func(m *machine, now time.Time) error {
+		c.renameAddress(m, m.PrivateIP(), ip, now)
 		c.change(m, now, func(i *Instance) {
 			i.edit(func(n *Interface) { n.Addresses[0].Private = ip })
 		})
@@ -65,9 +67,13 @@ func (c *Cloud) SetPrivateIP(id, ip string) error {
 }
 
 // SetPublicIP changes the public address of an instance; "" takes it away and
-// [AutoAssign] gives it a new one.
+// [AutoAssign] gives it a new one. In the place of an Elastic IP there can be no
+// other.
 func (c *Cloud) SetPublicIP(id, ip string) error {
 	return c.operate(id, func(m *machine, now time.Time) error {
+		if p := m.primary(); p != nil && p.Addresses[0].AllocationID != "" {
+			return invalid("InvalidParameterCombination", "The instance '%s' has the Elastic IP %s", id, p.Addresses[0].Public)
+		}
 		if ip == AutoAssign {
 			ip = c.nextPublicIP()
 		}
@@ -146,16 +152,23 @@ func (c *Cloud) enter(m *machine, s State, at time.Time) {
 		case Pending:
 			i.LaunchTime = at
 			// One with a second interface is given no address any more.
-			if m.autoPublic && len(i.Interfaces) == 1 {
+			if m.lends() && i.PublicIP() == "" {
 				i.edit(func(n *Interface) { n.Addresses[0].Public = c.nextPublicIP() })
 			}
 		case Stopped:
-			i.edit(func(n *Interface) { n.Addresses[0].Public = "" })
+			i.edit(func(n *Interface) {
+				if n.Addresses[0].AllocationID == "" {
+					n.Addresses[0].Public = ""
+				}
+			})
 		case Terminated:
 			i.Interfaces = nil
 			m.gone = at.Add(listedAfterEnd)
 		}
 	})
+	if s == Terminated {
+		c.loseAddresses(m, at)
+	}
 }
 
 // settle brings every instance to where it is by now, and returns the time.

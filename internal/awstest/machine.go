@@ -18,6 +18,7 @@ type machine struct {
 
 	gone       time.Time // when a terminated one is no longer listed
 	autoPublic bool      // gets a public address at each start
+	kept       []string  // interfaces that outlive it
 	past       []pastView
 	hidden     int // how many answers leave it out
 

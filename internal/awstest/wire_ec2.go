@@ -4,6 +4,9 @@ import "strconv"
 
 // ec2Actions are the actions of EC2 that are served.
 var ec2Actions = map[string]func(*Cloud, *params) operation{
+	"AssociateAddress":    parseAssociate,
+	"DescribeAddresses":   parseAddresses,
+	"DisassociateAddress": parseDisassociate,
 	"CreateTags": func(c *Cloud, p *params) operation {
 		return c.createTags(createTagsInput{
 			ids:    p.list("ResourceId"),
@@ -160,6 +163,13 @@ func writeEC2(x *xmlWriter, out any, requestID string) {
 				x.close("item")
 			}
 			x.close("availabilityZoneInfo")
+		})
+	case []ElasticIP:
+		x.respond("DescribeAddresses", requestID, func() { x.elasticIPs(out) })
+	case associated:
+		x.respond("AssociateAddress", requestID, func() {
+			x.elem("return", "true")
+			x.optional("associationId", out.id)
 		})
 	case done:
 		x.respond(out.action, requestID, func() { x.elem("return", "true") })

@@ -65,13 +65,13 @@ func (x *xmlWriter) networkInterface(n *Interface, i *Instance) {
 	x.elem("deviceIndex", strconv.Itoa(n.DeviceIndex))
 	x.elem("status", "attached")
 	x.close("attachment")
-	x.association(n.Addresses[0])
+	x.association(n.Addresses[0], i.Account)
 	x.open("privateIpAddressesSet")
 	for _, a := range n.Addresses {
 		x.open("item")
 		x.elem("privateIpAddress", a.Private)
 		x.elem("primary", strconv.FormatBool(a.Primary))
-		x.association(a)
+		x.association(a, i.Account)
 		x.close("item")
 	}
 	x.close("privateIpAddressesSet")
@@ -85,11 +85,15 @@ func (x *xmlWriter) networkInterface(n *Interface, i *Instance) {
 	x.close("item")
 }
 
-func (x *xmlWriter) association(a Address) {
+func (x *xmlWriter) association(a Address, account string) {
+	owner := "amazon"
+	if a.AllocationID != "" {
+		owner = account
+	}
 	if a.Public != "" {
 		x.open("association")
 		x.elem("publicIp", a.Public)
-		x.elem("ipOwnerId", "amazon")
+		x.elem("ipOwnerId", owner)
 		x.close("association")
 	}
 }
