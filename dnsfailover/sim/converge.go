@@ -44,8 +44,8 @@ func (w *world) check() {
 		w.settled = w.now
 		w.tracef(-1, "all is well")
 	case w.now-w.settled < calmTime:
-	case w.plan.Watch == 0:
-		w.done = true
+	case w.plan.Watch == 0, w.now >= bound && w.plan.Failback > 0 && !w.allAble():
+		w.done = true // what is preferred, and denied for good, is tried again, ever more seldom
 		w.finish()
 	case len(w.plan.Faults) == 0 && w.now-w.settled >= 10*time.Second || w.now >= bound:
 		w.finish()
@@ -67,6 +67,16 @@ func (w *world) finish() {
 func (w *world) able(id int) bool {
 	for i := range w.denied {
 		if w.denied[i][id].write > 0 || w.denied[i][id].read > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// allAble reports whether nothing is denied to any node, for good.
+func (w *world) allAble() bool {
+	for id := range w.plan.Nodes {
+		if !w.able(id) {
 			return false
 		}
 	}
