@@ -69,6 +69,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	a.node, a.pooled = v.(*node), true
 	a.share = &share{cfg: &a.Config, provider: a.provider, log: a.log, tell: a.decided}
+	if a.PeersEC2 != nil {
+		a.share.fleet = newFleetPeers(a.PeersEC2, a.log, ctx.Storage())
+	}
 	if err := a.registerMetrics(ctx); err != nil {
 		return err
 	}

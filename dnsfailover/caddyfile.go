@@ -29,6 +29,19 @@ import (
 //			allow_public
 //		}
 //		peers      <host[:port]...>
+//		peers      ec2 {
+//			tag         <key> <values...>
+//			asg         <names...>
+//			filter      <name> <values...>
+//			port        <port>
+//			address     private | ipv6 | public
+//			refresh     <duration>
+//			region      <name>
+//			profile     <name>
+//			role_arn    <arn>
+//			external_id <id>
+//			endpoint    <url>
+//		}
 //		self_check <url> | tcp <host:port> {
 //			dial     <host:port>
 //			interval <duration>
@@ -63,7 +76,7 @@ import (
 //		hand_over  <duration>
 //	}
 //
-// peers, self_check, register, service, record, secret_file and secret may be given more than once. Blocks with nothing in them
+// peers with hosts, self_check, register, service, record, secret_file, secret, tag, asg and filter may be given more than once. Blocks with nothing in them
 // may be left out.
 func (c *Config) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // dnsfailover
@@ -93,7 +106,7 @@ func (c *Config) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 func (c *Config) readOption(p *blockParser, option string) error {
 	switch option {
 	case "peers":
-		return p.list(option, "<host[:port]...>", &c.Peers)
+		return c.readPeers(p)
 	case "self_check":
 		return c.readSelfCheck(p)
 	case "register":

@@ -19,6 +19,7 @@ var blocks = []struct {
 	{"dnsfailover", []string{"node", "instance", "address", "heartbeat", "peers", "self_check", "reference", "dns", "register", "service", "hand_over"}},
 	{"address", []string{"private", "public", "ipv6"}},
 	{"heartbeat", []string{"listen", "interval", "timeout", "fall", "rise", "secret_file", "secret", "allow_public"}},
+	{"peers ec2", []string{"tag", "asg", "filter", "port", "address", "refresh", "region", "profile", "role_arn", "external_id", "endpoint"}},
 	{"self_check", []string{"dial", "interval", "timeout", "fall", "rise", "tls_ca"}},
 	{"register", []string{"ttl", "address", "deregister", "zone_id"}},
 	{"service", []string{"record", "witness", "foreign_check", "prefer", "failback", "hold_down", "linger"}},

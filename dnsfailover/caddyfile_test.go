@@ -67,6 +67,18 @@ var cfgLines = map[string]struct{ lines, want string }{
 	"heartbeat.allow_public": {"heartbeat {\nallow_public\n}", `true`},
 	"peers":                  {"peers a b:1\npeers c\nheartbeat {\nsecret {env.A}\n}", `["a","b:1","c"]`},
 
+	"peers_ec2.region":      {"peers ec2 {\ntag Role lb\nregion eu-west-1\n}\nheartbeat {\nsecret {env.A}\n}", `"eu-west-1"`},
+	"peers_ec2.profile":     {"peers ec2 {\ntag Role lb\nprofile p\n}\nheartbeat {\nsecret {env.A}\n}", `"p"`},
+	"peers_ec2.role_arn":    {"peers ec2 {\ntag Role lb\nrole_arn arn:aws:iam::123456789012:role/r\n}\nheartbeat {\nsecret {env.A}\n}", `"arn:aws:iam::123456789012:role/r"`},
+	"peers_ec2.external_id": {"peers ec2 {\ntag Role lb\nrole_arn arn:aws:iam::123456789012:role/r\nexternal_id xy\n}\nheartbeat {\nsecret {env.A}\n}", `"xy"`},
+	"peers_ec2.endpoint":    {"peers ec2 {\ntag Role lb\nendpoint https://ec2.example.com\n}\nheartbeat {\nsecret {env.A}\n}", `"https://ec2.example.com"`},
+	"peers_ec2.tags":        {"peers ec2 {\ntag Role lb\ntag Stage a b\n}\nheartbeat {\nsecret {env.A}\n}", `{"Role":["lb"],"Stage":["a","b"]}`},
+	"peers_ec2.asg":         {"peers ec2 {\ntag Role lb\nasg a b\nasg c\n}\nheartbeat {\nsecret {env.A}\n}", `["a","b","c"]`},
+	"peers_ec2.filters":     {"peers ec2 {\ntag Role lb\nfilter vpc-id vpc-1\n}\nheartbeat {\nsecret {env.A}\n}", `{"vpc-id":["vpc-1"]}`},
+	"peers_ec2.port":        {"peers ec2 {\ntag Role lb\nport 9404\n}\nheartbeat {\nsecret {env.A}\n}", `9404`},
+	"peers_ec2.address":     {"peers ec2 {\ntag Role lb\naddress public\n}\nheartbeat {\nsecret {env.A}\nallow_public\n}", `"public"`},
+	"peers_ec2.refresh":     {"peers ec2 {\ntag Role lb\nrefresh 5s\n}\nheartbeat {\nsecret {env.A}\n}", `5000000000`},
+
 	"self_checks.url":      {"self_check https://a.example.com/", `"https://a.example.com/"`},
 	"self_checks.tcp":      {"self_check tcp 127.0.0.1:443", `"127.0.0.1:443"`},
 	"self_checks.dial":     {"self_check https://a.example.com/ {\ndial 127.0.0.1:8443\n}", `"127.0.0.1:8443"`},
@@ -194,7 +206,7 @@ func TestProviderOfCaddyfile(t *testing.T) {
 func TestKnownOptionsAreRead(t *testing.T) {
 	enter := map[string]string{
 		"dnsfailover": "%", "address": "address {\n%\n}", "heartbeat": "heartbeat {\n%\n}", "self_check": "self_check tcp a:1 {\n%\n}", "register": "register a.b {\n%\n}",
-		"service": "service s {\n%\n}", "record": "service s {\nrecord a.b {\n%\n}\n}", "witness": "service s {\nwitness http://a.b/ {\n%\n}\n}",
+		"peers ec2": "peers ec2 {\n%\n}", "service": "service s {\n%\n}", "record": "service s {\nrecord a.b {\n%\n}\n}", "witness": "service s {\nwitness http://a.b/ {\n%\n}\n}",
 	}
 	for _, b := range blocks {
 		for _, option := range append([]string{"nothing_known"}, b.options...) {

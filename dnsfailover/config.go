@@ -50,6 +50,8 @@ type Config struct {
 	// The other nodes: host:port of their heartbeat listeners, or a host alone for port 8404. A host name is looked up at
 	// every connection. This node itself may be among them: so all nodes can have the same list. Default: none, a single node.
 	Peers []string `json:"peers,omitempty"`
+	// Further nodes by EC2 tag, group or filter, which join and leave by themselves. Default: none.
+	PeersEC2 *PeerQuery `json:"peers_ec2,omitempty"`
 
 	// Checks of this node by itself. It is healthy if all of them pass. Default: none, it is healthy as long as it runs.
 	SelfChecks []SelfCheck `json:"self_checks,omitempty"`
@@ -103,6 +105,40 @@ type HeartbeatConfig struct {
 	Secrets []string `json:"secrets,omitempty"`
 	// Whether to answer peers at public addresses too. Default: false, since heartbeats are authentic, but not encrypted.
 	AllowPublic bool `json:"allow_public,omitempty"`
+}
+
+// PeerQuery says which running EC2 instances are nodes, and how they are reached. This node itself may be among them. What EC2
+// last said counts while it does not answer, and a node leaves when a second answer does not hold it either. One that holds a
+// service is a peer for as long as the record names it.
+type PeerQuery struct {
+	// The AWS region to look in. Default: the AWS_REGION environment variable or the profile's region, else the region of
+	// the instance.
+	Region string `json:"region,omitempty"`
+	// A profile of the shared AWS configuration files. Default: the SDK's own chain (environment variables, then the
+	// instance's role).
+	Profile string `json:"profile,omitempty"`
+	// A role to assume for the query. Default: none.
+	RoleARN string `json:"role_arn,omitempty"`
+	// The external id that the role demands. Needs role_arn.
+	ExternalID string `json:"external_id,omitempty"`
+	// The URL of the EC2 API, for a VPC endpoint or an emulator. Default: AWS_ENDPOINT_URL, else the region's own.
+	Endpoint string `json:"endpoint,omitempty"`
+
+	// Tags a node must carry, all of them: key to accepted values. `*` and `?` in a value are wildcards; keys and values are
+	// case-sensitive.
+	Tags map[string][]string `json:"tags,omitempty"`
+	// Auto Scaling groups, one of which a node must belong to.
+	ASG []string `json:"asg,omitempty"`
+	// Further DescribeInstances filters: name to accepted values. At least one tag, group or filter is needed.
+	Filters map[string][]string `json:"filters,omitempty"`
+
+	// The port of the heartbeat listeners. Default: 8404; 0 is the default too.
+	Port int `json:"port,omitempty"`
+	// Which address to ask: `private` (IPv4, the default), `ipv6`, or `public` (IPv4). The others need allow_public where the
+	// addresses are public ones.
+	Address string `json:"address,omitempty"`
+	// How often to ask EC2. Default: 10s; 1s to 24h. Peers that die are noticed by their heartbeats, whatever it is.
+	Refresh caddy.Duration `json:"refresh,omitempty"`
 }
 
 // SelfCheck is a check of this node by itself, through its own listener, as clients reach it.

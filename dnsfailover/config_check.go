@@ -34,6 +34,7 @@ func (c *Config) prepare() error {
 	var f faults
 	c.checkNode(&f)
 	c.checkHeartbeat(&f)
+	c.checkPeersEC2(&f)
 	for i := range c.SelfChecks {
 		c.SelfChecks[i].check(&f, c.SelfChecks[:i])
 	}
@@ -110,6 +111,7 @@ func (c *Config) fill() {
 			c.Peers[i] = address
 		}
 	}
+	c.PeersEC2.fill()
 	for i := range c.SelfChecks {
 		s := &c.SelfChecks[i]
 		s.Interval = cmp.Or(s.Interval, h.Interval)
@@ -178,7 +180,7 @@ func (c *Config) checkHeartbeat(f *faults) {
 	f.of("heartbeat rise", checkCount(h.Rise))
 	if h.Listen != "" {
 		f.of("heartbeat listen", checkListen(h.Listen, h.AllowPublic))
-	} else if len(c.Peers) > 0 && c.Address != nil && c.Address.Private == addressNone {
+	} else if c.hasPeers() && c.Address != nil && c.Address.Private == addressNone {
 		f.add("heartbeat listen is missing: without a private address there is no default")
 	}
 
@@ -197,7 +199,7 @@ func (c *Config) checkHeartbeat(f *faults) {
 	switch n := len(h.Secrets) + len(h.SecretFiles); {
 	case n > MaxPeerSecrets:
 		f.add("heartbeat has %d secrets, %d are the most: remove those that no node needs any more", n, MaxPeerSecrets)
-	case n == 0 && len(c.Peers) > 0:
+	case n == 0 && c.hasPeers():
 		f.add("heartbeat secret_file is missing: peers need a secret in common; put what openssl rand -hex 32 prints into a file on each node, " +
 			"and write heartbeat { secret_file FILE }")
 	}

@@ -165,8 +165,8 @@ func (f *selfFinder) addresses(ctx context.Context) error {
 // needed says which addresses the configuration has use for.
 func (f *selfFinder) needed() (private, public bool) {
 	h := f.cfg.Heartbeat
-	private = len(f.cfg.Peers) > 0 && h == nil ||
-		h != nil && h.Listen == "" && len(f.cfg.Peers)+len(h.Secrets)+len(h.SecretFiles) > 0
+	private = f.cfg.hasPeers() && h == nil ||
+		h != nil && h.Listen == "" && (f.cfg.hasPeers() || len(h.Secrets)+len(h.SecretFiles) > 0)
 	public = f.cfg.Reference == referenceOwn
 	for _, kind := range f.kinds() {
 		private, public = private || kind == addressPrivate, public || kind != addressPrivate

@@ -26,7 +26,8 @@ type peerLink struct {
 var (
 	_ Network = (*links)(nil)
 
-	errNoPeer = errors.New("this is no peer any more")
+	errNoPeer  = errors.New("this is no peer any more")
+	errNotRuns = errors.New("the service points at this instance, and EC2 says that it does not run")
 )
 
 // set makes clients for peers that have none, and gives the others this node's present name and secrets.
@@ -87,7 +88,10 @@ func (l *links) peer(address string) *peerLink {
 // Ask implements [Network].
 func (l *links) Ask(ctx context.Context, peer string) (PeerAnswer, engine.Reply, error) {
 	c := l.peer(peer)
-	if c == nil {
+	switch {
+	case c == nil && instanceID.MatchString(peer):
+		return PeerAnswer{}, engine.Silent, fmt.Errorf("asking the peer %s: %w", peer, errNotRuns)
+	case c == nil:
 		return PeerAnswer{}, engine.Silent, fmt.Errorf("asking the peer %s: %w", peer, errNoPeer)
 	}
 	return c.Ask(ctx)

@@ -142,9 +142,16 @@ func (l *Loop) apply(services map[string]Service) {
 		}
 		cfg.Boot = s.cfg.Boot
 		s.targets = maps.Clone(given.Targets)
-		if b := s.state.Body(l.now(), s.cfg); b.Doubtful || !b.Able || !sameSettings(*s.cfg, cfg) {
+		was, others := *s.cfg, *s.cfg
+		others.Peers = cfg.Peers
+		switch b := s.state.Body(l.now(), s.cfg); {
+		case b.Doubtful || !b.Able, !sameSettings(others, cfg):
 			s.cfg = &cfg
 			l.step(s, engine.Reloaded{})
+		case !sameSettings(was, cfg):
+			// Nodes come and go without anybody loading a configuration: nothing is brought up to date because of that.
+			s.cfg = &cfg
+			l.step(s, engine.Tick{})
 		}
 	}
 	l.applyBeats()

@@ -69,6 +69,7 @@ func (n *node) attach(s *share) {
 	defer n.leave.Unlock()
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	s.fleet.start(n.look)
 	n.shares = append(n.shares, s)
 	n.inForce.Store(s)
 	if n.cancel == nil {
@@ -108,6 +109,7 @@ func (n *node) detach(s *share, exiting bool) {
 		n.inForce.Store(n.shares[len(n.shares)-1])
 		n.look()
 		n.mu.Unlock()
+		s.fleet.stop()
 		return
 	}
 	cancel, done := n.cancel, n.done
@@ -116,6 +118,7 @@ func (n *node) detach(s *share, exiting bool) {
 
 	cancel()
 	<-done
+	s.fleet.stop()
 	n.mu.Lock()
 	up := n.setup
 	n.mu.Unlock()
@@ -207,7 +210,7 @@ func (n *node) run(ctx context.Context, done chan struct{}) {
 
 // bring makes the node run what a configuration wants.
 func (n *node) bring(ctx context.Context, s *share, up *setup) *setupError {
-	w, err := s.want(ctx)
+	w, err := s.want(ctx, up)
 	if err != nil {
 		return err
 	}
@@ -237,7 +240,11 @@ func (n *node) install(up *setup) {
 
 // decided takes a decision in, for the configuration in force.
 func (n *node) decided(service string, t engine.Tell) {
-	n.inForce.Load().tell(service, t)
+	s := n.inForce.Load()
+	s.tell(service, t)
+	if s.fleet != nil {
+		n.look() // it may be about a holder that is no peer
+	}
 }
 
 // report keeps what is wrong for the status, and logs what is news.

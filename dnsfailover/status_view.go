@@ -37,7 +37,7 @@ func (v *view) status() Status {
 	for i := range w.share.cfg.Services {
 		out.Services = append(out.Services, v.service(&w.share.cfg.Services[i]))
 	}
-	for _, address := range w.peers {
+	for _, address := range slices.Concat(w.peers, w.notRunning()) {
 		out.Peers = append(out.Peers, v.peer(address))
 	}
 	for _, c := range v.checks {

@@ -30,6 +30,7 @@ type share struct {
 	provider *route53.Provider // nil if there is none
 	log      *zap.Logger
 	tell     func(service string, t engine.Tell) // takes a decision in; it may block
+	fleet    *fleetPeers                         // nil if EC2 is not asked for peers
 
 	self    *Self // as it was found first
 	secrets []PeerSecret
@@ -46,14 +47,17 @@ type wanted struct {
 	share    *share
 	self     Self
 	who      PeerSelf
-	peers    []string // the other nodes
+	peers    []string            // the other nodes
+	holders  map[string][]string // instances at which the service of that key points
+	gone     map[string][]string // those of them that do not run
 	services map[string]Service
 	labels   map[string]string // names of the services, by key
 	own      []ownName
 }
 
-// want finds out what is wanted. It asks the metadata service and the resolver, and reads files, so it ends with ctx.
-func (s *share) want(ctx context.Context) (*wanted, *setupError) {
+// want finds out what is wanted. It asks the metadata service and the resolver, waits for EC2's first answer, and reads
+// files, so it ends with ctx. up is what runs, or nil.
+func (s *share) want(ctx context.Context, up *setup) (*wanted, *setupError) {
 	h := s.cfg.Heartbeat
 	if s.secrets == nil && len(h.SecretFiles)+len(h.Secrets) > 0 {
 		secrets, err := h.readSecrets()
@@ -79,7 +83,18 @@ func (s *share) want(ctx context.Context) (*wanted, *setupError) {
 		s.access = &a
 	}
 	w := &wanted{share: s, self: self, who: PeerSelf{Node: self.Node, Instance: self.Instance, Secrets: s.secrets}}
-	w.peers = s.others(ctx, self)
+	holding := s.readHolders
+	if up != nil {
+		holding = up.holders
+	}
+	peers, err := s.fleet.peers(ctx, w, holding)
+	if err != nil {
+		return nil, &setupError{"peers", err}
+	}
+	for _, p := range s.cfg.Peers { // those that are written down come first, as they are written
+		peers = slices.DeleteFunc(peers, func(found string) bool { return found == p })
+	}
+	w.peers = s.others(ctx, self, slices.Concat(s.cfg.Peers, peers))
 	if err := w.addServices(); err != nil {
 		return nil, &setupError{"services", err}
 	}
@@ -96,7 +111,7 @@ func (w *wanted) addServices() error {
 		c := &s.cfg.Services[i]
 		one := Service{
 			Settings: engine.Settings{
-				Node: w.self.Node, Instance: w.self.Instance, Peers: w.peers,
+				Node: w.self.Node, Instance: w.self.Instance, Peers: slices.Concat(w.peers, w.gone[c.key()]),
 				Prefer: c.Prefer, Failback: time.Duration(c.Failback), HoldDown: time.Duration(c.HoldDown),
 				Interval: time.Duration(h.Interval), Fall: h.Fall, Rise: h.Rise,
 				Hash: c.hash(), Mode: modeOne, Probes: c.Witness + "\n" + c.WitnessCA + "\n" + s.cfg.Reference,
@@ -209,8 +224,8 @@ func (s *share) target(at recordAt) (Target, error) {
 	return t, nil
 }
 
-// others are the configured peers without this node itself. What can't be looked up now is another node.
-func (s *share) others(ctx context.Context, self Self) []string {
+// others are peers without this node itself. What can't be looked up now is another node.
+func (s *share) others(ctx context.Context, self Self, peers []string) []string {
 	ctx, cancel := context.WithTimeout(ctx, lookUpTime)
 	defer cancel()
 	own, port, _ := net.SplitHostPort(s.listenAt(self))
@@ -221,7 +236,7 @@ func (s *share) others(ctx context.Context, self Self) []string {
 	if s.itself == nil {
 		s.itself = map[string]bool{}
 	}
-	return slices.DeleteFunc(slices.Clone(s.cfg.Peers), func(peer string) bool {
+	return slices.DeleteFunc(slices.Clone(peers), func(peer string) bool {
 		host, at, _ := net.SplitHostPort(peer)
 		if at != port {
 			return false
@@ -249,4 +264,13 @@ const lookUpTime = 2 * time.Second
 // listenAt is where this node answers its peers.
 func (s *share) listenAt(self Self) string {
 	return cmp.Or(s.cfg.Heartbeat.Listen, net.JoinHostPort(self.Private.String(), strconv.Itoa(defaultPort)))
+}
+
+// notRunning are the instances that stand among the peers although they do not run.
+func (w *wanted) notRunning() (ids []string) {
+	for _, gone := range w.gone {
+		ids = append(ids, gone...)
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }

@@ -25,7 +25,7 @@ func TestOthersAreThePeersWithoutThisNode(t *testing.T) {
 				self.Private = netip.MustParseAddr(c.private)
 			}
 			want := slices.DeleteFunc(slices.Clone(all), func(p string) bool { return slices.Contains(c.gone, p) })
-			if got := s.others(t.Context(), self); !slices.Equal(got, want) {
+			if got := s.others(t.Context(), self, s.cfg.Peers); !slices.Equal(got, want) {
 				t.Errorf("others %q, want %q", got, want)
 			}
 		})
