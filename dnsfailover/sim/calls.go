@@ -186,8 +186,12 @@ func (n *node) answer(c *call, wait time.Duration, outcome engine.Outcome, r eng
 				n.lostToken = ""
 			}
 		}
-		if outcome == engine.Denied {
+		switch {
+		case outcome == engine.Denied:
+			n.deniedWrite = c.op != opRead || n.deniedAt >= 0 && n.deniedWrite
 			n.deniedAt = w.now
+		case outcome == engine.Done && c.op == opRead && !n.deniedWrite:
+			n.deniedAt = never // reading was all that was denied, as far as it knows
 		}
 		if outcome != engine.Done || c.op != opRead {
 			w.tracef(n.id, "%s of %s: %s", opNames[c.op], c.t.id, outcome)

@@ -52,7 +52,9 @@ type node struct {
 	probes   probes
 	offer    offered
 	order    ordered
-	deniedAt time.Duration // when a call was last denied; never if it was not
+	deniedAt time.Duration // when a call was last denied; never if it was not, or is allowed by now
+
+	deniedWrite bool // what was denied since is not reading alone
 
 	sick, sickCheck int8
 	failing         int           // rounds of the own checks in a row
