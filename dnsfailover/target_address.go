@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/netip"
 	"regexp"
 	"sync"
@@ -221,19 +220,5 @@ func (a association) freed() engine.Reading {
 	return engine.Reading{Token: freeToken, Addrs: a.public, Raw: a}
 }
 
-// again waits before the next attempt, as that of [Route53] does.
-func (t *ElasticIP) again(ctx context.Context, n int) bool {
-	wait := t.pause << (n - 1)
-	wait = wait/2 + rand.N(wait/2+1)
-	if deadline, ok := ctx.Deadline(); n == attempts || ok && time.Until(deadline) <= wait {
-		return false
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
+// again waits before the next attempt.
+func (t *ElasticIP) again(ctx context.Context, n int) bool { return nextAttempt(ctx, t.pause, n) }

@@ -157,10 +157,14 @@ func (t *Route53) swap(ctx context.Context, from engine.Reading, to engine.Value
 	}
 }
 
-// again waits before the next attempt, for a random time so that nodes which were throttled together come apart. It
-// reports false if there is to be none: there were enough, or it would come too late.
-func (t *Route53) again(ctx context.Context, n int) bool {
-	wait := t.pause << (n - 1)
+// again waits before the next attempt.
+func (t *Route53) again(ctx context.Context, n int) bool { return nextAttempt(ctx, t.pause, n) }
+
+// nextAttempt waits before the attempt after the n-th, for a random time so that nodes which were throttled together come
+// apart: half of the pause to all of it, and twice as long each time. It reports false if there is to be none: there were
+// enough, or it would come too late.
+func nextAttempt(ctx context.Context, pause time.Duration, n int) bool {
+	wait := pause << (n - 1)
 	wait = wait/2 + rand.N(wait/2+1)
 	if deadline, ok := ctx.Deadline(); n == attempts || ok && time.Until(deadline) <= wait {
 		return false
