@@ -31,7 +31,7 @@ func TestLoopHangingTarget(t *testing.T) {
 			<-release
 		}
 		c.mu.Unlock()
-		time.Sleep(10 * time.Minute)
+		pass(10 * time.Minute)
 		st := m.loop.Status().Services[svc].State
 		c.mu.Lock()
 		n := hanging
@@ -72,13 +72,13 @@ func TestLoopLateWrite(t *testing.T) {
 			}
 		})
 		c.run(lbs(1), lbs(1))
-		time.Sleep(10 * time.Second) // the second one has landed by now
+		pass(10 * time.Second) // the second one has landed by now
 		if got := c.rec.Now().Lease; got.Nonce != "lb1.1-2" {
 			t.Fatalf("the lease is %+v", got)
 		}
 		reads := c.reads()
 		close(late)
-		time.Sleep(5 * time.Second)
+		pass(5 * time.Second)
 		if got := c.rec.Now().Lease; got.Nonce != "lb1.1-2" || c.reads() == reads {
 			t.Errorf("the lease is %+v after %d readings", got, c.reads()-reads)
 		}
@@ -92,7 +92,7 @@ func TestLoopLateWrite(t *testing.T) {
 func TestLoopDeadline(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *cluster) {
 		c.start(lbs(1))
-		time.Sleep(time.Second)
+		pass(time.Second)
 		l := c.members["lb1"].loop
 		done := make(chan engine.Event, 2)
 		l.do(func() {
@@ -141,7 +141,7 @@ func TestLoopHangingProber(t *testing.T) {
 				return true
 			}
 		})
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if st := c.members["lb2"].state(); !st.Witness.OK || !st.Control.OK {
 			t.Errorf("the probes are %+v and %+v", st.Witness, st.Control)
 		}
@@ -152,7 +152,7 @@ func TestLoopHangingProber(t *testing.T) {
 			t.Errorf("%s took over after %s", h.name, time.Since(killed))
 		}
 		m := c.members["lb2"]
-		time.Sleep(5 * time.Minute)
+		pass(5 * time.Minute)
 		if m.state().Control.OK {
 			t.Error("a probe that does not end has passed")
 		}
@@ -182,7 +182,7 @@ func TestLoopPanics(t *testing.T) {
 		c.holder(10 * time.Second)
 		c.run(lbs(2), lbs(2)[1:])
 		l := c.members["lb2"].loop
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		st := l.Status()
 		one := st.Services[svc]
 		if !one.State.Targets[0].Failing || !errors.Is(one.Targets[0].Err, errPanic) || st.Peers["lb1"].Reply != engine.Silent {
@@ -213,13 +213,13 @@ func TestLoopFailingTarget(t *testing.T) {
 		logs, seen := observer.New(zap.WarnLevel)
 		c.start(lbs(1), func(m *member) { m.log = zap.New(logs) })
 		remove := c.fail(list)
-		time.Sleep(10 * time.Minute)
+		pass(10 * time.Minute)
 		m := c.members["lb1"]
 		if got := m.loop.Status().Services[svc].Targets[0]; !got.Called || got.Outcome != engine.Unknown || got.Err == nil || !got.Failing || !got.Known || got.Age < 9*time.Minute {
 			t.Errorf("the status of the target is %+v", got)
 		}
 		remove()
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if got := m.loop.Status().Services[svc].Targets[0]; got.Outcome != engine.Done || got.Err != nil || got.Failing || got.Age > engine.LookActive+5*time.Second || got.Ended > got.Age {
 			t.Errorf("the status of the target is %+v", got)
 		}

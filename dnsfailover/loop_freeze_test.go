@@ -15,7 +15,7 @@ func (m *member) freeze(d time.Duration) {
 	m.c.mu.Lock()
 	m.cut = true
 	m.c.mu.Unlock()
-	go m.loop.do(func() { time.Sleep(d) })
+	go m.loop.do(func() { <-time.After(d) })
 	synctest.Wait()
 }
 
@@ -24,7 +24,7 @@ func (m *member) freeze(d time.Duration) {
 func TestLoopFreeze(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *cluster) {
 		c.start(lbs(2))
-		time.Sleep(20 * time.Second)
+		pass(20 * time.Second)
 		m := c.members["lb1"]
 		sent := m.loop.now()
 		says := PeerAnswer{Node: "lb2", Instance: "i-lb2", Services: c.members["lb2"].loop.Bodies()}
@@ -40,7 +40,7 @@ func TestLoopFreeze(t *testing.T) {
 				t.Errorf("it has heard %+v", p)
 			}
 		})
-		time.Sleep(59 * time.Second)
+		pass(59 * time.Second)
 		if c.rec.Now().Lease.Holder != "lb2" || c.writes() != 2 {
 			t.Fatalf("%d writes, and the record is %+v", c.writes(), c.rec.Now())
 		}
@@ -48,12 +48,12 @@ func TestLoopFreeze(t *testing.T) {
 		c.mu.Lock()
 		m.cut = false
 		c.mu.Unlock()
-		time.Sleep(time.Second)
+		pass(time.Second)
 		for range 1000 {
 			if m.loop.Bodies()[svc].Active {
 				t.Fatal("it says that it is active")
 			}
-			time.Sleep(10 * time.Millisecond)
+			pass(10 * time.Millisecond)
 		}
 		if len(active) != 2 || active[0] || active[1] {
 			t.Errorf("when it ran again it was active: %v", active)
@@ -77,7 +77,7 @@ func TestLoopFreezeShort(t *testing.T) {
 		m := c.members["lb1"]
 		const d = 5 * time.Second
 		for m.state().Wake-m.loop.now() < d+time.Second {
-			time.Sleep(100 * time.Millisecond)
+			pass(100 * time.Millisecond)
 		}
 		m.freeze(d)
 		slept := make(chan engine.Body, 1)
@@ -101,15 +101,15 @@ func TestLoopFreezeShort(t *testing.T) {
 func TestLoopFreezeStandby(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *cluster) {
 		c.start(lbs(2))
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		m := c.members["lb2"]
 		for range 10 {
 			m.freeze(20 * time.Second)
-			time.Sleep(20 * time.Second)
+			pass(20 * time.Second)
 			c.mu.Lock()
 			m.cut = false
 			c.mu.Unlock()
-			time.Sleep(2 * time.Second)
+			pass(2 * time.Second)
 		}
 		if c.writes() != 1 || m.state().Role != engine.Standby || m.count(engine.Slept) != 10 {
 			t.Errorf("%d writes, %+v", c.writes(), m.told)
@@ -122,7 +122,7 @@ func TestLoopHealth(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *cluster) {
 		c.start(lbs(1))
 		l := c.members["lb1"].loop
-		go l.do(func() { time.Sleep(time.Second) }) // it has no time
+		go l.do(func() { <-time.After(time.Second) }) // it has no time
 		synctest.Wait()
 		began := time.Now()
 		var many sync.WaitGroup
@@ -141,7 +141,7 @@ func TestLoopHealth(t *testing.T) {
 			t.Errorf("its health is %+v", h)
 		}
 		for i := range 20 { // whatever else waits for the loop
-			go l.do(func() { time.Sleep(time.Millisecond) })
+			go l.do(func() { <-time.After(time.Millisecond) })
 			synctest.Wait()
 			ok := i%2 == 0
 			l.Health(ok, time.Now())

@@ -18,7 +18,7 @@ func TestLoopBlockedSink(t *testing.T) {
 		release := make(chan struct{})
 		c.start(lbs(2), func(m *member) { m.sink = func(engine.Tell) { <-release } })
 		m := c.members["lb2"]
-		time.Sleep(20 * time.Second)
+		pass(20 * time.Second)
 		killed := time.Now()
 		c.mu.Lock()
 		c.members["lb1"].up = false
@@ -67,12 +67,12 @@ func TestLoopBrokenLog(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *cluster) {
 		c.start(lbs(2), func(m *member) { m.log = zap.New(brokenLog{zap.DebugLevel}) })
 		m := c.members["lb2"]
-		time.Sleep(20 * time.Second)
+		pass(20 * time.Second)
 		c.kill("lb1")
 		if h := c.holder(time.Second); h != m {
 			t.Errorf("%s took over", h.name)
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if n := m.loop.Status().Dropped; n == 0 || n > 10 {
 			t.Errorf("%d lines were lost", n)
 		}
@@ -88,7 +88,7 @@ func TestLoopBrokenLog(t *testing.T) {
 // TestLoopLastWords: what was said before the end is told before the end.
 func TestLoopLastWords(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *cluster) {
-		c.start(lbs(1), func(m *member) { m.sink = func(engine.Tell) { time.Sleep(10 * time.Millisecond) } })
+		c.start(lbs(1), func(m *member) { m.sink = func(engine.Tell) { <-time.After(10 * time.Millisecond) } })
 		m := c.members["lb1"]
 		synctest.Wait()
 		before := len(m.told)

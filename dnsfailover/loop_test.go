@@ -17,7 +17,7 @@ func TestLoopFirstClaim(t *testing.T) {
 			c.create(lbs(n))
 			c.run(lbs(n), lbs(n))
 			h := c.holder(10 * time.Second)
-			time.Sleep(5 * time.Second) // those who found it absent as well are refused, and read
+			pass(5 * time.Second) // those who found it absent as well are refused, and read
 			writes := c.writes()
 			if writes > 2*n {
 				t.Errorf("of %d, %s holds the service after %d writes", n, h.name, writes)
@@ -31,7 +31,7 @@ func TestLoopFirstClaim(t *testing.T) {
 			}
 			reads, minutes := c.reads(), 20
 			for range minutes * 60 {
-				time.Sleep(time.Second)
+				pass(time.Second)
 				for _, m := range c.members {
 					m.loop.Health(true, time.Now())
 				}
@@ -51,7 +51,7 @@ func TestLoopDeath(t *testing.T) {
 	for _, n := range []int{2, 3} {
 		inBubble(t, func(t *testing.T, c *cluster) {
 			c.start(lbs(n))
-			time.Sleep(20*time.Second + 400*time.Millisecond)
+			pass(20*time.Second + 400*time.Millisecond)
 			killed := time.Now()
 			c.kill("lb1")
 			h := c.holder(time.Second)
@@ -69,13 +69,13 @@ func TestLoopDeath(t *testing.T) {
 func TestLoopSilence(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *cluster) {
 		c.start(lbs(3))
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		c.mu.Lock()
 		c.members["lb1"].cut = true
 		c.mu.Unlock()
 		cut := time.Now()
 		for c.rec.Now().Lease.Holder == "lb1" {
-			if time.Sleep(100 * time.Millisecond); time.Since(cut) > 10*time.Second {
+			if pass(100 * time.Millisecond); time.Since(cut) > 10*time.Second {
 				t.Fatal("nobody takes over")
 			}
 		}
@@ -98,7 +98,7 @@ func TestLoopCommand(t *testing.T) {
 			t.Fatal(err)
 		}
 		for c.members["lb2"].state().Role != engine.Active {
-			if time.Sleep(10 * time.Millisecond); c.members["lb2"].loop.now() > 10*time.Second {
+			if pass(10 * time.Millisecond); c.members["lb2"].loop.now() > 10*time.Second {
 				t.Fatal("lb2 has not taken over")
 			}
 		}
@@ -138,7 +138,7 @@ func TestLoopConnectionEnds(t *testing.T) {
 		before := m.asks.Load()
 		for range 1000 {
 			m.end("lb1")
-			time.Sleep(10 * time.Millisecond)
+			pass(10 * time.Millisecond)
 		}
 		if n := m.asks.Load() - before; n < 15 || n > 25 {
 			t.Errorf("%d heartbeats in ten seconds of one each", n)

@@ -175,7 +175,7 @@ func (m *member) state() engine.State { return m.loop.Status().Services[svc].Sta
 // holder waits until one node of those that are up is active and all others agree, and returns it.
 func (c *cluster) holder(within time.Duration) *member {
 	c.t.Helper()
-	for end := time.Now().Add(within); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(within); ; pass(10 * time.Millisecond) {
 		var active []*member
 		agree := true
 		for _, m := range c.members {
@@ -300,6 +300,6 @@ func inBubble(t *testing.T, f func(t *testing.T, c *cluster)) {
 
 // pass lets time pass in the bubble.
 func pass(d time.Duration) {
-	time.Sleep(d)
+	<-time.After(d)
 	synctest.Wait()
 }

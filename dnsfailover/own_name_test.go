@@ -27,7 +27,7 @@ func TestOwnNameLifetime(t *testing.T) {
 		if s := n.one(); s.State != ownPending || s.Name != ownLabName || s.Zone != w.rec.Zone || !s.Since.Equal(began) {
 			t.Errorf("the status is %+v", s)
 		}
-		time.Sleep(ownSoon)
+		pass(ownSoon)
 		w.wantCalls(1, 1)
 		w.holds("203.0.113.1,2001:db8::1", 60, "i-1", 1)
 		if s := n.one(); s.State != ownRegistered || s.Addresses != "203.0.113.1,2001:db8::1" || s.Error != "" {
@@ -39,12 +39,12 @@ func TestOwnNameLifetime(t *testing.T) {
 		for range 10 {
 			n.access = &awsAccess{}
 			n.begin()
-			time.Sleep(ownSoon)
+			pass(ownSoon)
 		}
 		w.wantCalls(0, 0)
 
 		// Then it is looked at every five minutes, and nothing is written, for a day.
-		time.Sleep(24 * time.Hour)
+		pass(24 * time.Hour)
 		w.mu.Lock()
 		reads := w.reads
 		w.mu.Unlock()
@@ -66,14 +66,14 @@ func TestOwnNameLifetime(t *testing.T) {
 
 		// The address changes, and with it nothing but what is to change.
 		n.begin(func(n *ownName) { n.Addrs = "203.0.113.7" })
-		time.Sleep(ownSoon)
+		pass(ownSoon)
 		w.wantCalls(1, 1)
 		w.holds("203.0.113.7", 60, "i-1", 2)
 		n.wantLogs("own name registered")
 
 		// Somebody edits it.
 		w.edit(60, "203.0.113.99")
-		time.Sleep(2 * ownInterval)
+		pass(2 * ownInterval)
 		w.holds("203.0.113.7", 60, "i-1", 3)
 		if s := n.one(); s.State != ownRegistered || s.Since.Sub(began) > ownSoon {
 			t.Errorf("the status is %+v", s)
@@ -95,7 +95,7 @@ func TestOwnNameLifetime(t *testing.T) {
 		// Nothing comes after the end.
 		n.begin(func(n *ownName) { n.Addrs = "203.0.113.8" })
 		n.stop(t.Context())
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		w.wantCalls(0, 0)
 	})
 }
@@ -119,13 +119,13 @@ func TestOwnNameFound(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newOwnWorld(t)
 				tc.before(w)
-				time.Sleep(time.Second)
+				pass(time.Second)
 				w.mu.Lock()
 				w.reads, w.swaps = nil, nil
 				w.mu.Unlock()
 				n := w.node("i-1", "203.0.113.1")
 				n.begin()
-				time.Sleep(ownSoon)
+				pass(ownSoon)
 				w.wantCalls(1, tc.swaps)
 				w.holds("203.0.113.1", 60, "i-1", tc.epoch)
 				if s := n.one(); s.State != ownRegistered {
@@ -140,7 +140,7 @@ func TestOwnNameFound(t *testing.T) {
 func ownBefore(w *ownWorld, instance string, ttl int, addrs ...string) {
 	before := w.node(instance, addrs...)
 	before.begin(func(n *ownName) { n.TTL = ttl })
-	time.Sleep(ownSoon)
+	pass(ownSoon)
 	before.close()
 }
 
@@ -149,18 +149,18 @@ func TestOwnNameTTLIsConvergedOnce(t *testing.T) {
 		w := newOwnWorld(t)
 		n := w.node("i-1", "203.0.113.1")
 		n.begin()
-		time.Sleep(ownSoon)
+		pass(ownSoon)
 		n.begin(func(n *ownName) { n.TTL = 30 })
-		time.Sleep(ownSoon)
+		pass(ownSoon)
 		w.wantCalls(2, 2)
 		w.holds("203.0.113.1", 30, "i-1", 2)
 
 		w.edit(5, "203.0.113.1")
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		w.holds("203.0.113.1", 5, "i-1", 2)
 
 		n.begin(func(n *ownName) { n.Addrs = "203.0.113.2" })
-		time.Sleep(ownSoon)
+		pass(ownSoon)
 		w.holds("203.0.113.2", 30, "i-1", 3)
 	})
 }
@@ -173,25 +173,25 @@ func TestOwnNameOfTwo(t *testing.T) {
 		first, clone := w.node("i-1", "203.0.113.1"), w.node("i-2", "203.0.113.2")
 		clone.live("i-1", true)
 		first.begin()
-		time.Sleep(ownSoon)
+		pass(ownSoon)
 		w.wantCalls(1, 1)
 		clone.begin(func(n *ownName) { n.OnStop = true })
-		time.Sleep(ownInterval - 2*ownSoon)
+		pass(ownInterval - 2*ownSoon)
 		w.wantCalls(1, 0) // asking for its life takes no request
 		if s := clone.one(); s.State != ownContested || s.Addresses != "203.0.113.1" || !strings.Contains(s.Error, `"i-1"`) {
 			t.Errorf("the status is %+v", s)
 		}
 		for range 10 {
 			clone.begin()
-			time.Sleep(ownSoon)
+			pass(ownSoon)
 		}
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		w.holds("203.0.113.1", 60, "i-1", 1)
 		clone.wantLogs("own name is not at this node's addresses, or not known to be")
 
 		// The first is not heard of any more, for whatever reason.
 		clone.live("i-1", false)
-		time.Sleep(ownAliveTime)
+		pass(ownAliveTime)
 		w.holds("203.0.113.2", 60, "i-2", 2)
 		if s := clone.one(); s.State != ownRegistered || s.Error != "" {
 			t.Errorf("the status is %+v", s)
@@ -199,7 +199,7 @@ func TestOwnNameOfTwo(t *testing.T) {
 		clone.wantLogs("own name registered", "own name is at this node's addresses again")
 
 		// It lives, and has no way to know the other.
-		time.Sleep(24 * time.Hour)
+		pass(24 * time.Hour)
 		w.holds("203.0.113.2", 60, "i-2", 2)
 		if s := first.one(); s.State != ownContested || !strings.Contains(s.Error, "while this node runs") {
 			t.Errorf("the status is %+v", s)
@@ -222,9 +222,9 @@ func TestOwnNameIsAnothersAtTheExit(t *testing.T) {
 		w := newOwnWorld(t)
 		first, clone := w.node("i-1", "203.0.113.1"), w.node("i-2", "203.0.113.2")
 		first.begin(func(n *ownName) { n.OnStop = true })
-		time.Sleep(ownSoon)
+		pass(ownSoon)
 		clone.begin()
-		time.Sleep(ownSoon)
+		pass(ownSoon)
 		w.wantCalls(2, 2)
 		first.wantLogs("own name registered")
 		first.stop(t.Context())
@@ -240,7 +240,7 @@ func TestOwnNameBackoff(t *testing.T) {
 		n := w.node("i-1", "203.0.113.1")
 		w.set(&outcomeError{engine.Unknown, errors.New("an outage")}, 0)
 		n.begin()
-		time.Sleep(2 * time.Hour)
+		pass(2 * time.Hour)
 		w.mu.Lock()
 		reads := w.reads
 		w.reads = nil
@@ -256,20 +256,26 @@ func TestOwnNameBackoff(t *testing.T) {
 		}
 		n.wantLogs("own name is not at this node's addresses, or not known to be")
 
-		// The same configuration waits, another one does not.
+		// The same configuration waits, another one does not. The next attempt is far away just after one.
+		for tried := false; !tried; {
+			pass(time.Second)
+			w.mu.Lock()
+			tried, w.reads = len(w.reads) > 0, nil
+			w.mu.Unlock()
+		}
 		n.begin()
-		time.Sleep(ownSoon)
+		pass(ownSoon)
 		w.wantCalls(0, 0)
 		n.access = &awsAccess{}
 		n.begin()
-		time.Sleep(ownSoon)
+		pass(ownSoon)
 		w.wantCalls(1, 0)
 
 		// Another error is worth another line, and a success ends it.
 		w.set(&outcomeError{engine.Denied, errors.New("no permission")}, 0)
-		time.Sleep(ownInterval)
+		pass(ownInterval)
 		w.set(nil, 0)
-		time.Sleep(ownInterval)
+		pass(ownInterval)
 		w.holds("203.0.113.1", 60, "i-1", 1)
 		n.wantLogs("own name is not at this node's addresses, or not known to be", "own name registered", "own name is at this node's addresses again")
 	})
@@ -281,13 +287,13 @@ func TestOwnNameWithoutAddress(t *testing.T) {
 		w := newOwnWorld(t)
 		n := w.node("i-1")
 		n.begin()
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		w.wantCalls(0, 0)
 		if s := n.one(); s.State != ownFailed || !strings.Contains(s.Error, "no address for the name") {
 			t.Errorf("the status is %+v", s)
 		}
 		n.begin(func(n *ownName) { n.Addrs = "203.0.113.1" })
-		time.Sleep(ownSoon)
+		pass(ownSoon)
 		w.wantCalls(1, 1)
 	})
 }
@@ -298,18 +304,18 @@ func TestOwnNameRemovedFromConfig(t *testing.T) {
 		w := newOwnWorld(t)
 		n := w.node("i-1", "203.0.113.1")
 		n.begin(func(n *ownName) { n.OnStop = true })
-		time.Sleep(ownSoon)
+		pass(ownSoon)
 		n.wantLogs("own name registered")
 		n.set(n.access, nil)
 		n.wantLogs("own name is not kept any more, and stays in the DNS as it is: delete the record and the TXT beside it if nobody needs them")
 		if s := n.status(); len(s) != 0 {
 			t.Errorf("the status is %+v", s)
 		}
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		w.wantCalls(1, 1)
 		n.begin()
 		n.set(n.access, []ownName{n.want, n.want})
-		time.Sleep(ownSoon)
+		pass(ownSoon)
 		w.wantCalls(1, 0)
 		n.set(n.access, nil)
 		n.stop(t.Context())
@@ -324,7 +330,7 @@ func TestOwnNameStopWaits(t *testing.T) {
 		n := w.node("i-1", "203.0.113.1")
 		w.set(nil, 3*time.Second)
 		n.begin(func(n *ownName) { n.OnStop = true })
-		time.Sleep(4 * time.Second) // it is about to be written
+		pass(4 * time.Second) // it is about to be written
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		n.stop(ctx)
@@ -338,7 +344,7 @@ func TestOwnNameStopWaits(t *testing.T) {
 		n := w.node("i-1", "203.0.113.1")
 		w.set(nil, 20*time.Second)
 		n.begin(func(n *ownName) { n.OnStop = true })
-		time.Sleep(time.Second)
+		pass(time.Second)
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		began := time.Now()
@@ -362,7 +368,7 @@ func TestOwnNamePanic(t *testing.T) {
 		n := w.node("i-1", "203.0.113.1")
 		n.open = func(*awsAccess, string, string) (ownTarget, error) { panic("x") }
 		n.begin()
-		time.Sleep(ownSoon)
+		pass(ownSoon)
 		if s := n.one(); s.State != ownFailed || s.Error != errPanic.Error() {
 			t.Errorf("the status is %+v", s)
 		}

@@ -104,8 +104,7 @@ func (l *checkLab) set(name string, fails bool, takes time.Duration) {
 
 // until lets time pass to so many seconds after the start, and returns what was reported meanwhile.
 func (l *checkLab) until(seconds float64) string {
-	time.Sleep(time.Until(l.start.Add(time.Duration(seconds * float64(time.Second)))))
-	synctest.Wait()
+	pass(time.Until(l.start.Add(time.Duration(seconds * float64(time.Second)))))
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var texts []string

@@ -24,7 +24,7 @@ func raceLibDNS(t *testing.T, m *memDNS, nodes []*LibDNS, epoch uint64, spread t
 	for i, node := range nodes {
 		late := time.Duration(rnd.Int64N(int64(spread)))
 		wg.Go(func() {
-			time.Sleep(late)
+			<-time.After(late)
 			ctx, cancel := context.WithTimeout(t.Context(), engine.WriteTime)
 			defer cancel()
 			_, errs[i] = node.Swap(ctx, from, value(epoch, fmt.Sprint("lb", i), 60, fmt.Sprint("203.0.113.", i)))
@@ -118,7 +118,7 @@ func TestLibDNSLateAddresses(t *testing.T) {
 			_, err := lb1.Swap(t.Context(), from, value(1, "lb1", 60, "203.0.113.1"))
 			wantError(t, err, engine.Conflict, "the lease is lb2's, epoch 2")
 		})
-		time.Sleep(time.Second)
+		pass(time.Second)
 		libSwap(t, lb2, value(2, "lb2", 60, "203.0.113.2"))
 		close(hang)
 		wg.Wait()
@@ -133,7 +133,7 @@ func TestLibDNSLateAddresses(t *testing.T) {
 type slowDNS struct{ *memDNS }
 
 func (s slowDNS) SetRecords(ctx context.Context, zone string, recs []libdns.Record) ([]libdns.Record, error) {
-	time.Sleep(4 * libdnsPause)
+	<-time.After(4 * libdnsPause)
 	return s.memDNS.SetRecords(ctx, zone, recs)
 }
 
@@ -173,15 +173,15 @@ func TestLibDNSLoops(t *testing.T) {
 			}
 		}
 		one := run(0)
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		settled("lb1", "192.0.2.1", 1)
 		two := run(1)
-		time.Sleep(2 * time.Minute)
+		pass(2 * time.Minute)
 		settled("lb1", "192.0.2.1", 1)
 		writes := m.calls["set"]
 		stop(0, one)
 		m.fail("set", memFault{}, memFault{before: errMem})
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		// The first lease, the addresses that are refused, and a swap that completes it.
 		settled("lb2", "192.0.2.2", m.epoch())
 		if n := m.calls["set"] - writes; n != 4 {
@@ -189,7 +189,7 @@ func TestLibDNSLoops(t *testing.T) {
 		}
 		epoch := m.epoch()
 		one = run(0)
-		time.Sleep(2 * time.Minute)
+		pass(2 * time.Minute)
 		settled("lb2", "192.0.2.2", epoch)
 		stop(0, one)
 		stop(1, two)
