@@ -34,8 +34,12 @@ type Free struct {
 }
 
 // AskWitness asks for the service as clients do, at the addresses that the home
-// target holds.
-type AskWitness struct{ Reading Reading }
+// target holds, or in [ModeAll] at those of one member, which the reading has
+// alone then.
+type AskWitness struct {
+	Reading Reading
+	Member  string // its name, in [ModeAll]
+}
 
 // AskControl asks whether this node's own view of the network counts.
 type AskControl struct{}
@@ -92,6 +96,10 @@ const (
 	Waiting               // why it does not claim now
 	Converged             // a value of its own was brought up to date
 	Slept                 // the process had not run for a while
+	Joined                // this node is in the record now ([ModeAll])
+	Withdrew              // this node has taken itself out of it
+	Removed               // this node has taken another one out, From
+	Dropped               // another node has taken this one out
 )
 
 // Cause is what entitles a node to write.
@@ -109,6 +117,8 @@ const (
 	Deferred         // the holder itself says that it is not the holder
 	Stranger         // it points at something that is none of ours, and does not work
 	Forced           // an operator said so
+	Join             // this node is fit, and not in the record ([ModeAll])
+	Quit             // this node is in the record, and should not be
 )
 
 func (Read) action()       {}

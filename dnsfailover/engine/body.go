@@ -39,6 +39,10 @@ type Body struct {
 	// claim. The holder, who answers heartbeats, is told in this way.
 	Unseen bool
 
+	// UnseenOf is Unseen in [ModeAll]: the names of the nodes in the home record
+	// for which the witness fails, though it had passed since they joined.
+	UnseenOf []string
+
 	// Missing: it has read the home, and there is none.
 	Missing bool
 }

@@ -76,6 +76,7 @@ type FreeDone struct {
 type WitnessDone struct {
 	OK      bool
 	Started time.Duration
+	Member  string // as in [AskWitness]
 }
 
 // ControlDone is the end of an [AskControl].

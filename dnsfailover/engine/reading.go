@@ -47,6 +47,10 @@ type Lease struct {
 
 	// Hash and Mode are those of [Settings].
 	Hash, Mode string
+
+	// Members is empty but in [ModeAll], where every node in the record has a
+	// lease of its own: see [LeaseOf], which makes the rest out of them.
+	Members string
 }
 
 // Value is what a target shall become.

@@ -58,6 +58,10 @@ const (
 	YieldTime = 5 * time.Second
 )
 
+// ModeAll in [Settings.Mode] is a service of which every fit node is active: the
+// records hold the addresses of all of them. All targets are records then.
+const ModeAll = "all"
+
 // Settings is what one node was told about one service. Step never changes it.
 type Settings struct {
 	// Node is this node's name, unique among the peers. Instance is its EC2

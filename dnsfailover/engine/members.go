@@ -1,0 +1,95 @@
+package engine
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Member is a node in a record of [ModeAll], by its own lease.
+type Member struct {
+	Node, Instance string
+
+	// Epoch is that of its joining: higher than all before it.
+	Epoch uint64
+
+	// Nonce is that of its last write.
+	Nonce string
+
+	Hash string
+
+	// Addrs are its addresses, in the form of [Target.Addrs].
+	Addrs string
+}
+
+// LeaseOf is the lease of a record of [ModeAll] with these members: the epoch,
+// holder, instance, nonce and hash of the one that joined last, and the addresses
+// of all. Without members it is the zero value.
+func LeaseOf(members []Member) Lease {
+	if len(members) == 0 {
+		return Lease{}
+	}
+	all := slices.SortedFunc(slices.Values(members), func(a, b Member) int { return cmp.Compare(a.Node, b.Node) })
+	lines := make([]string, len(all))
+	var addrs []string
+	last := &all[0]
+	for i := range all {
+		m := &all[i]
+		lines[i] = strings.Join([]string{m.Node, m.Instance, strconv.FormatUint(m.Epoch, 10), m.Nonce, m.Hash, m.Addrs}, "\t")
+		addrs = append(addrs, m.Addrs)
+		if m.Epoch > last.Epoch {
+			last = m
+		}
+	}
+	return Lease{
+		Epoch: last.Epoch, Holder: last.Node, Instance: last.Instance, Nonce: last.Nonce, Hash: last.Hash,
+		Addrs: union(addrs...), Mode: ModeAll, Members: strings.Join(lines, "\n"),
+	}
+}
+
+// List is the members of a lease of [ModeAll], sorted by name. It is empty for
+// any other lease.
+func (l *Lease) List() []Member {
+	if l.Members == "" {
+		return nil
+	}
+	lines := strings.Split(l.Members, "\n")
+	members := make([]Member, 0, len(lines))
+	for _, line := range lines {
+		f := strings.Split(line, "\t")
+		if len(f) != 6 {
+			continue // LeaseOf makes no such line
+		}
+		epoch, _ := strconv.ParseUint(f[2], 10, 64)
+		members = append(members, Member{Node: f[0], Instance: f[1], Epoch: epoch, Nonce: f[3], Hash: f[4], Addrs: f[5]})
+	}
+	return members
+}
+
+// union joins lists of addresses to one in the form of [Target.Addrs]: IPv4
+// before IPv6, sorted, each once.
+func union(lists ...string) string {
+	var all []string
+	for _, l := range lists {
+		if l != "" {
+			all = append(all, strings.Split(l, ",")...)
+		}
+	}
+	slices.SortFunc(all, func(a, b string) int {
+		x, _ := netip.ParseAddr(a) // what is no address comes first
+		y, _ := netip.ParseAddr(b)
+		return cmp.Or(x.Compare(y), cmp.Compare(a, b))
+	})
+	return strings.Join(slices.Compact(all), ",")
+}
+
+// without is a list of addresses without those of another.
+func without(list, others string) string {
+	if list == "" {
+		return ""
+	}
+	out := strings.Split(others, ",")
+	return strings.Join(slices.DeleteFunc(strings.Split(list, ","), func(a string) bool { return slices.Contains(out, a) }), ",")
+}
