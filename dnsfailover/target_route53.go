@@ -138,7 +138,7 @@ func (t *Route53) swap(ctx context.Context, from engine.Reading, to engine.Value
 			case readErr != nil:
 				err = fmt.Errorf("%w; and whether it was made is not known: %w", err, readErr)
 				return engine.Reading{}, &outcomeError{engine.Unknown, err}
-			case seen.Lease.Nonce == to.Lease.Nonce && seen.Lease.Holder == to.Lease.Holder:
+			case wrote(to.Lease, seen.Lease):
 				return seen, nil
 			case seen.Token != from.Token:
 				return engine.Reading{}, fmt.Errorf("%w: %w", ErrConflict, err)
@@ -155,6 +155,15 @@ func (t *Route53) swap(ctx context.Context, from engine.Reading, to engine.Value
 			return engine.Reading{}, err
 		}
 	}
+}
+
+// wrote reports whether a lease that is read is that of a write. Where several nodes have one, all of them have to be, for the
+// nonce that is shown is that of one.
+func wrote(to, seen engine.Lease) bool {
+	if to.Members != "" {
+		return to == seen
+	}
+	return seen.Nonce == to.Nonce && seen.Holder == to.Holder
 }
 
 // again waits before the next attempt.

@@ -74,7 +74,15 @@ func (st *State) Body(now time.Duration, cfg *Settings) Body {
 			}
 		}
 	}
-	b.Unseen = st.unseen()
+	if cfg.Mode == ModeAll {
+		for i := range st.Members {
+			if m := &st.Members[i]; m.fails() {
+				b.UnseenOf = append(b.UnseenOf, m.Node)
+			}
+		}
+	} else {
+		b.Unseen = st.unseen()
+	}
 	b.Missing = len(st.Targets) > 0 && st.Targets[0].Known && !st.Targets[0].Reading.Exists
 	return b
 }

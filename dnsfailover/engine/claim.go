@@ -46,7 +46,10 @@ func (s *step) cause(i int) (Cause, Why) {
 	case peer:
 		return s.causePeer(h.name, i)
 	case stranger:
-		return s.causeStranger(t)
+		if t.foreign.token != t.Reading.Token {
+			return NoCause, Why{Code: StrangerUnknown}
+		}
+		return s.causeStranger(&t.foreign)
 	case fixed:
 		return NoCause, Why{CannotWrite, h.name}
 	}
@@ -157,24 +160,31 @@ func (s *step) pursue(i int, cause Cause, why Why) {
 	if waits.Code != NoReason {
 		s.wait(waits)
 	}
+	if s.ready(t, at, later) {
+		s.write(i, cause, why)
+	}
+}
+
+// ready reports whether a target can be written now, at the turn of this node.
+func (s *step) ready(t *TargetState, at time.Duration, later bool) bool {
 	if at == Never || !s.due(at) {
-		return
+		return false
 	}
 	if later && t.ReadAt < at {
 		s.hint(t) // those who come first may have been there
-		return
+		return false
 	}
 	switch {
 	case t.busy != idle:
-		return
+		return false
 	case t.unsure, t.contrary != "":
 		s.hint(t)
-		return
+		return false
 	case !s.due(t.retryAt):
 		s.wait(Why{Code: BackingOff})
-		return
+		return false
 	}
-	s.write(i, cause, why)
+	return true
 }
 
 // turn is when this node may act on a cause (R6), or Never and why. Later says

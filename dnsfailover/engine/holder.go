@@ -103,22 +103,19 @@ func claimOf(kind Kind, r *Reading) string {
 
 // learn takes in what a target holds now.
 func (s *step) learn(i int, r Reading, sent time.Duration) {
+	if s.all() {
+		s.learnAll(i, r, sent)
+		return
+	}
 	t, c := &s.Targets[i], &s.cfg.Targets[i]
 	before := s.holder(s.cfg, i)
 	had := i == 0 && c.Kind == Record && before.mine() && !s.superseded()
-	if r.Token != t.Reading.Token || !t.Known {
-		t.verdict, t.refused = verdict{}, 0
-		t.freed = t.busy == freeing
-	}
 	first := !t.Known
 	if l := t.Reading.Lease; i == 0 && l.Holder != r.Lease.Holder {
 		s.former = l
 	}
-	t.Reading, t.Known, t.ReadAt = r, true, sent
-	t.Failing, t.contrary = false, ""
-	t.unsure = t.unsure && sent < t.unsureAt
+	s.takeIn(t, r, sent)
 	defer func() { t.why = Why{} }()
-	s.Epoch = max(s.Epoch, r.Lease.Epoch)
 	claim := claimOf(c.Kind, &r)
 	if claim == t.claim {
 		return
@@ -136,6 +133,18 @@ func (s *step) learn(i int, r Reading, sent time.Duration) {
 	if !first && now != before {
 		s.moved(i, before, now)
 	}
+}
+
+// takeIn makes a reading the last one.
+func (s *step) takeIn(t *TargetState, r Reading, sent time.Duration) {
+	if r.Token != t.Reading.Token || !t.Known {
+		t.verdict, t.refused = verdict{}, 0
+		t.freed = t.busy == freeing
+	}
+	t.Reading, t.Known, t.ReadAt = r, true, sent
+	t.Failing, t.contrary = false, ""
+	t.unsure = t.unsure && sent < t.unsureAt
+	s.Epoch = max(s.Epoch, r.Lease.Epoch)
 }
 
 // moved tells of a change of holder, and what it means to this node.
@@ -198,9 +207,27 @@ func (s *step) witnesses(h string) (speaks, sure bool) {
 	return true, true
 }
 
+// claimed is a node that is judged, by what it has claimed.
+type claimed struct {
+	node      string
+	at        time.Duration // when that was first seen
+	isNew     bool          // it was seen to happen
+	answersAt int           // answers of the node at that time
+	witness   *Probe        // of what it has claimed
+	speaks    bool          // the witness may speak for the node
+	sure      bool          // and against it
+}
+
 // dead judges the holder of a target (R4).
 func (s *step) dead(h string, i int) (Cause, Why) {
 	t := &s.Targets[i]
+	speaks, sure := s.witnesses(h)
+	return s.judgeDeath(claimed{h, t.claimSeen, t.claimNew, t.answersAt, &s.Witness, speaks, sure})
+}
+
+// judgeDeath says whether a node that has claimed something is dead (R4).
+func (s *step) judgeDeath(c claimed) (Cause, Why) {
+	h := c.node
 	gone, misses, first := true, math.MaxInt, Never
 	for i := range s.Peers {
 		p := &s.Peers[i]
@@ -216,12 +243,11 @@ func (s *step) dead(h string, i int) (Cause, Why) {
 		gone = gone && p.Gone
 		misses, first = min(misses, p.Misses), min(first, p.FirstMiss)
 	}
-	speaks, sure := s.witnesses(h)
-	if s.Witness.Armed && speaks {
+	if c.witness.Armed && c.speaks {
 		switch {
-		case misses == 0 || !s.Witness.Ended || s.Witness.Started < first:
+		case misses == 0 || !c.witness.Ended || c.witness.Started < first:
 			return NoCause, Why{WitnessPending, h}
-		case s.Witness.OK:
+		case c.witness.OK:
 			return NoCause, Why{WitnessPasses, h}
 		}
 	}
@@ -229,16 +255,16 @@ func (s *step) dead(h string, i int) (Cause, Why) {
 		return DeadGone, Why{HolderGone, h}
 	}
 	need := s.cfg.Fall
-	if !s.Witness.Armed || !sure {
+	if !c.witness.Armed || !c.sure {
 		need *= 2
 	}
 	if misses < need {
 		return NoCause, Why{NotSilentYet, h}
 	}
-	if !s.due(s.cfg.settleTime(t.claimSeen, need)) {
+	if !s.due(s.cfg.settleTime(c.at, need)) {
 		return NoCause, Why{Settling, h}
 	}
-	if t.claimNew && s.answersOf(h)-t.answersAt < s.cfg.Rise && !s.due(t.claimSeen+s.cfg.HoldDown) {
+	if c.isNew && s.answersOf(h)-c.answersAt < s.cfg.Rise && !s.due(c.at+s.cfg.HoldDown) {
 		return NoCause, Why{HoldingDown, h}
 	}
 	if s.Control.Armed {

@@ -98,7 +98,7 @@ func (s *step) foldRead(e ReadDone) {
 		t.hintAt = s.now
 	}
 	every := LookStandby
-	if s.holder(s.cfg, i).mine() {
+	if s.keeps(i) {
 		every = LookActive
 	}
 	t.nextLook = s.now + every + s.scatter(i, t.misreads, 4*time.Second)
@@ -123,13 +123,13 @@ func (s *step) foldWrite(id string, call uint64, o Outcome, r Reading) {
 	}
 	if o == Done {
 		s.allow(t)
-		mine := s.holder(s.cfg, i).mine()
+		mine := !s.all() && s.holder(s.cfg, i).mine()
 		t.failures, t.hints, t.hintAt = 0, 0, s.now
 		t.nextLook = s.now + LookActive
 		s.learn(i, r, t.busySince)
 		if t.busy == swapping {
 			s.writes++
-			t.converge = false
+			t.converge = t.converge && s.all() // of which it may have been another part
 			if mine {
 				s.tell(Tell{What: Converged, Target: t.ID, To: s.cfg.Node, Epoch: s.Epoch})
 			}

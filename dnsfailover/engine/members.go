@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,7 +38,11 @@ func LeaseOf(members []Member) Lease {
 	last := &all[0]
 	for i := range all {
 		m := &all[i]
-		lines[i] = strings.Join([]string{m.Node, m.Instance, strconv.FormatUint(m.Epoch, 10), m.Nonce, m.Hash, m.Addrs}, "\t")
+		fields := []string{m.Node, m.Instance, strconv.FormatUint(m.Epoch, 10), m.Nonce, m.Hash, m.Addrs}
+		for k, f := range fields {
+			fields[k] = url.PathEscape(f) // of a space and a line feed too
+		}
+		lines[i] = strings.Join(fields, " ")
 		addrs = append(addrs, m.Addrs)
 		if m.Epoch > last.Epoch {
 			last = m
@@ -58,9 +63,9 @@ func (l *Lease) List() []Member {
 	lines := strings.Split(l.Members, "\n")
 	members := make([]Member, 0, len(lines))
 	for _, line := range lines {
-		f := strings.Split(line, "\t")
-		if len(f) != 6 {
-			continue // LeaseOf makes no such line
+		f := strings.Split(line, " ")
+		for k := range f {
+			f[k], _ = url.PathUnescape(f[k]) // as LeaseOf has made it
 		}
 		epoch, _ := strconv.ParseUint(f[2], 10, 64)
 		members = append(members, Member{Node: f[0], Instance: f[1], Epoch: epoch, Nonce: f[3], Hash: f[4], Addrs: f[5]})

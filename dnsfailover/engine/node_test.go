@@ -22,6 +22,7 @@ type node struct {
 	reads    Outcome            // how a reading ends, unless Done
 	writes   func(target string) Outcome
 	witness  bool
+	blind    map[string]bool // members that the witness does not reach
 	control  bool
 	foreign  bool
 	probeAll bool // answer probes; else they have no answer
@@ -185,7 +186,7 @@ func (n *node) carryOut(a Action) Event {
 		return FreeDone{Target: a.Target, Call: a.Call, Reading: n.holds[a.Target]}
 	case AskWitness:
 		if n.probeAll {
-			return WitnessDone{OK: n.witness, Started: n.now}
+			return WitnessDone{OK: n.witness && !n.blind[a.Member], Started: n.now, Member: a.Member}
 		}
 	case AskControl:
 		if n.probeAll {

@@ -88,9 +88,7 @@ func (s *step) makeOffers() {
 
 // whyOffer says why this node should not hold the service, if so.
 func (s *step) whyOffer() Why {
-	if s.order.on && s.order.what == Release && s.due(s.order.until) {
-		s.order.on = false
-	}
+	s.endRelease()
 	switch {
 	case s.Leaving:
 		return Why{Code: Stopping}
@@ -112,6 +110,13 @@ func (s *step) whyOffer() Why {
 		return Why{Code: PublicPathFails}
 	}
 	return s.whyFailback()
+}
+
+// endRelease gives up an operator's release after its time.
+func (s *step) endRelease() {
+	if s.order.on && s.order.what == Release && s.due(s.order.until) {
+		s.order.on = false
+	}
 }
 
 // penalty is the least time from one hand-over to the next, but for a stop and

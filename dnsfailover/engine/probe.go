@@ -1,6 +1,9 @@
 package engine
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // strangerTime is for how long something that is none of ours must have failed
 // before it is displaced: three times the detection time.
@@ -80,7 +83,7 @@ func (f *publicPath) note(s *step) {
 	told := false
 	if s.Role == Active {
 		for i := range s.Peers {
-			told = told || s.Peers[i].Up && s.Peers[i].Body.Unseen
+			told = told || s.unseenBy(&s.Peers[i])
 		}
 	}
 	switch {
@@ -89,6 +92,12 @@ func (f *publicPath) note(s *step) {
 	case !f.told:
 		*f = publicPath{told: true, since: s.now}
 	}
+}
+
+// unseenBy reports whether a peer that answers says that it does not reach the
+// service at this node.
+func (s *step) unseenBy(p *PeerState) bool {
+	return p.Up && (p.Body.Unseen || slices.Contains(p.Body.UnseenOf, s.cfg.Node))
 }
 
 func (s *step) countPublic(ok bool) {
@@ -110,7 +119,7 @@ func (s *step) publicFails() bool {
 		return f.failed >= s.cfg.Fall
 	}
 	for i := range s.Peers {
-		if p := &s.Peers[i]; p.Up && !p.Body.Unseen {
+		if p := &s.Peers[i]; p.Up && !s.unseenBy(p) {
 			return false
 		}
 	}
@@ -141,22 +150,25 @@ func (s *step) foldForeign(e ForeignDone) {
 	if i < 0 || s.Targets[i].foreign.token != e.Token {
 		return
 	}
-	f := &s.Targets[i].foreign
-	if !e.OK && (f.ok || !f.ended) {
-		f.failing = s.now
+	s.Targets[i].foreign.fold(s.now, e.OK)
+}
+
+// fold takes in what was asked of something that is none of ours.
+func (f *foreign) fold(now time.Duration, ok bool) {
+	if !ok && (f.ok || !f.ended) {
+		f.failing = now
 	}
-	f.asked, f.ended, f.ok = false, true, e.OK
+	f.asked, f.ended, f.ok = false, true, ok
 	f.nextAt = f.sentAt + ProbeAgain
-	if e.OK {
+	if ok {
 		f.nextAt = f.sentAt + ProbeEvery
 	}
 }
 
-// causeStranger is about a target that points at none of ours.
-func (s *step) causeStranger(t *TargetState) (Cause, Why) {
-	f := &t.foreign
+// causeStranger is about what points at none of ours.
+func (s *step) causeStranger(f *foreign) (Cause, Why) {
 	switch {
-	case f.token != t.Reading.Token || !f.ended:
+	case !f.ended:
 		return NoCause, Why{Code: StrangerUnknown}
 	case f.ok:
 		return NoCause, Why{Code: StrangerWorks}

@@ -12,6 +12,10 @@ func (s *step) judge() {
 	if !s.resumed && s.heardAll() {
 		s.resumed = true
 	}
+	if s.all() {
+		s.judgeAll()
+		return
+	}
 	home := s.holder(s.cfg, 0)
 	s.judgeProvisional(home)
 	superseded := home.who == me && s.superseded()

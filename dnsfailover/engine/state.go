@@ -53,6 +53,7 @@ type State struct {
 	Targets []TargetState // in the order of Settings.Targets
 
 	Witness, Control Probe
+	Members          []MemberProbe // the witness of each member of the home, in [ModeAll]
 	probes           string        // Settings.Probes that they are about
 	probesAt         time.Duration // since when
 
@@ -70,10 +71,11 @@ type State struct {
 	offered   given // the last offer that was made
 	moves     moves
 	order     order
-	former    Lease  // of the home, of the holder before
-	calls     uint64 // that were begun
-	nonces    uint64 // writes that were begun
-	writes    uint64 // writes that are known to be done
+	former    Lease         // of the home, of the holder before
+	calls     uint64        // that were begun
+	nonces    uint64        // writes that were begun
+	writes    uint64        // writes that are known to be done
+	rejoinAt  time.Duration // not before, in ModeAll, after a public path that failed
 	public    publicPath
 	left      bool // Left was emitted
 }
@@ -149,6 +151,12 @@ type TargetState struct {
 	converge  bool          // a configuration was loaded since the last comparison
 	verdict   verdict
 	foreign   foreign
+
+	// In [ModeAll]. The slices are replaced, and never changed.
+	members   []member     // the nodes in Reading
+	purge     verdict      // about those that are to be taken out; its token names them too
+	strangers []strangerAt // what is known of addresses of nobody known
+	intent    intent       // of the write whose outcome is open
 }
 
 // call is what a target is busy with.
@@ -241,6 +249,7 @@ type publicPath struct {
 func (st State) clone() State {
 	st.Peers = slices.Clone(st.Peers)
 	st.Targets = slices.Clone(st.Targets)
+	st.Members = slices.Clone(st.Members)
 	return st
 }
 
@@ -266,8 +275,11 @@ func (st *State) doubtful(now time.Duration, cfg *Settings) bool {
 // unseen reports whether the armed witness fails although it has passed since
 // the holder's claim.
 func (st *State) unseen() bool {
-	return st.Role == Standby && st.Witness.Armed && st.Witness.Ended && !st.Witness.OK
+	return st.Role == Standby && st.Witness.fails()
 }
+
+// fails reports whether an armed probe did not pass when it was last asked.
+func (p *Probe) fails() bool { return p.Armed && p.Ended && !p.OK }
 
 // Holder is the name of the node that holds the home, as far as this node knows:
 // empty for nobody, or somebody that is none of ours.

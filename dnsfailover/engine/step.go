@@ -49,7 +49,7 @@ func (s *step) align() {
 		s.Begun, s.Began, s.Last, s.Wake = true, s.now, s.now, s.now
 	}
 	if s.probes != s.cfg.Probes {
-		s.Witness, s.Control, s.public = Probe{}, Probe{}, publicPath{}
+		s.Witness, s.Control, s.public, s.Members = Probe{}, Probe{}, publicPath{}, nil
 		s.probes, s.probesAt = s.cfg.Probes, s.now
 	}
 	same := len(s.Peers) == len(s.cfg.Peers) && len(s.Targets) == len(s.cfg.Targets)
@@ -78,6 +78,7 @@ func (s *step) align() {
 	}
 	if len(s.Targets) > 0 && (len(targets) == 0 || targets[0].ID != s.Targets[0].ID) {
 		// Another home: what is known of the holder is about the one before.
+		s.Members = nil
 		s.Witness, s.former, s.offer, s.offered, s.offering = Probe{}, Lease{}, offerIn{}, given{}, offerOut{}
 	}
 	s.Peers, s.Targets = peers, targets
@@ -101,10 +102,13 @@ func (s *step) awake() {
 	}
 	for i := range s.Targets {
 		t := &s.Targets[i]
-		t.verdict, t.foreign = verdict{}, foreign{}
+		t.verdict, t.foreign, t.purge, t.strangers = verdict{}, foreign{}, verdict{}, nil
 		s.distrust(t)
 	}
 	s.Witness.Ended, s.Control.Ended = false, false
+	for i := range s.Members {
+		s.Members[i].Ended = false
+	}
 	s.offer, s.offering, s.offered, s.resumed, s.none = offerIn{}, offerOut{}, given{}, false, false
 }
 
@@ -123,15 +127,26 @@ func (s *step) fold(event Event) {
 	case FreeDone:
 		s.foldWrite(e.Target, e.Call, e.Outcome, e.Reading)
 	case WitnessDone:
-		if len(s.Targets) > 0 {
+		switch {
+		case len(s.Targets) == 0:
+		case s.all():
+			s.foldMember(e)
+		default:
 			s.foldProbe(&s.Witness, e.OK, e.Started, s.home().claimSeen)
 		}
 	case ControlDone:
 		s.foldProbe(&s.Control, e.OK, e.Started, s.Began)
 		s.countPublic(e.OK)
 	case ForeignDone:
+		if s.all() {
+			s.foldStranger(e)
+			return
+		}
 		s.foldForeign(e)
 	case Offered:
+		if s.all() {
+			return // nobody gives away what everybody has
+		}
 		if len(s.Targets) > 0 && s.cfg.Targets[0].Kind == Address && s.holder(s.cfg, 0).who == me {
 			return // it was about the claim before, of which an address keeps no epoch
 		}
@@ -170,6 +185,10 @@ func (s *step) act() {
 		return
 	}
 	s.expire()
+	if s.all() {
+		s.actAll()
+		return
+	}
 	s.claimHome()
 	for i := 1; i < len(s.Targets); i++ {
 		s.follow(i)

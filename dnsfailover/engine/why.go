@@ -25,6 +25,7 @@ const (
 	OperatorSays
 	IsOwn
 	FollowsHome
+	IsFit
 
 	// Why it waits.
 	NotRead
@@ -69,6 +70,7 @@ var whyTexts = [...]string{
 	OperatorSays:     "an operator said so",
 	IsOwn:            "this node has it",
 	FollowsHome:      "it follows the service",
+	IsFit:            "this node is fit and was not in it",
 	NotRead:          "the target could not be read",
 	PeersUnheard:     "not every peer has been heard, or timed out, since the start",
 	HolderAnswers:    "%s answers",

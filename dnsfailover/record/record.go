@@ -17,7 +17,8 @@ import (
 //   - an A or AAAA that is an alias or has a routing policy, and a value of them that is no address;
 //   - a CNAME, in place of the name or of its lease;
 //   - a name that is delegated to other servers, which would not see what is written here;
-//   - a TXT at the lease's name that is not exactly one lease of a version known here.
+//   - a TXT at the lease's name that is not exactly one lease of a version known here, or one for each of several nodes,
+//     all of them of [engine.ModeAll].
 //
 // Sets of other types, such as MX, are somebody else's business and no part of the reading.
 func Read(name string, sets []Set) engine.Reading {
@@ -105,10 +106,8 @@ func readLease(sets []Set) (engine.Lease, error) {
 		return engine.Lease{}, errors.New("it is a CNAME")
 	case s.Odd != "":
 		return engine.Lease{}, errors.New("it is " + s.Odd)
-	case len(s.Values) != 1:
-		return engine.Lease{}, fmt.Errorf("it has %d values", len(s.Values))
 	}
-	return Decode(s.Values[0])
+	return decodeAll(s.Values)
 }
 
 // Batch makes the changes that turn a reading of a name into a value, all of them or none: everything that was read is
@@ -165,7 +164,7 @@ func sets(name string, to engine.Value) ([]Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	lease, err := Encode(to.Lease)
+	leases, err := encodeAll(to.Lease)
 	if err != nil {
 		return nil, err
 	}
@@ -183,5 +182,5 @@ func sets(name string, to engine.Value) ([]Set, error) {
 			all = append(all, s)
 		}
 	}
-	return append(all, Set{Name: LeaseName(name), Type: "TXT", TTL: to.TTL, Values: []string{lease}}), nil
+	return append(all, Set{Name: LeaseName(name), Type: "TXT", TTL: to.TTL, Values: leases}), nil
 }

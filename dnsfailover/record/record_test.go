@@ -70,7 +70,7 @@ func TestRead(t *testing.T) {
 		{"TXT of somebody", []Set{a(60, "203.0.113.7"), txt(60, `"hello"`)},
 			engine.Reading{Exists: true, Addrs: "203.0.113.7", TTL: 60, Refuse: "the record at _dnsfailover.lb.example.com is not a lease: it does not begin with v=1; delete it if nobody needs it"}},
 		{"two leases", []Set{txt(60, fullText, `"v=1 epoch=8 holder=lb2 nonce=x"`)},
-			engine.Reading{Refuse: "the record at _dnsfailover.lb.example.com is not a lease: it has 2 values; delete it if nobody needs it"}},
+			engine.Reading{Refuse: "the record at _dnsfailover.lb.example.com is not a lease: it has 2 values, and one of them is of a service that one node holds; delete it if nobody needs it"}},
 		{"odd lease", []Set{odd(txt(60, fullText), "weighted")},
 			engine.Reading{Refuse: "the record at _dnsfailover.lb.example.com is not a lease: it is weighted; delete it if nobody needs it"}},
 		{"CNAME for a lease", []Set{{Name: LeaseName(name), Type: "CNAME", TTL: 60, Values: []string{"www.example.com"}}},

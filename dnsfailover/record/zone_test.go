@@ -39,8 +39,17 @@ var drawValue = rapid.Custom(func(t *rapid.T) engine.Value {
 	return engine.Value{
 		Addrs: rapid.SampledFrom([]string{"203.0.113.7", "203.0.113.9", "203.0.113.7,2001:db8::7", "2001:db8::9"}).Draw(t, "addrs"),
 		TTL:   rapid.IntRange(1, 2).Draw(t, "new ttl"),
-		Lease: drawLease.Draw(t, "lease"),
+		Lease: rapid.OneOf(drawLease, drawMembers).Draw(t, "lease"),
 	}
+})
+
+// drawMembers is a lease of some nodes that all have the record.
+var drawMembers = rapid.Custom(func(t *rapid.T) engine.Lease {
+	var members []engine.Member
+	for _, l := range rapid.SliceOfNDistinct(drawLease, 1, 7, func(l engine.Lease) string { return l.Holder }).Draw(t, "members") {
+		members = append(members, engine.Member{Node: l.Holder, Instance: l.Instance, Epoch: l.Epoch, Nonce: l.Nonce, Hash: l.Hash, Addrs: l.Addrs})
+	}
+	return engine.LeaseOf(members)
 })
 
 func change(action awstest.ChangeAction, s Set) awstest.Change {

@@ -29,7 +29,7 @@ var mutants = []mutant{
 		{"engine/look.go", "\tt.failures++\n\tt.verdict = verdict{}\n", "\tt.failures++\n"},
 	}},
 	{"a write without an answer is repeated unread", "R1", []edit{
-		{"engine/claim.go", "\tcase t.unsure, t.contrary != \"\":\n\t\ts.hint(t)\n\t\treturn\n", ""},
+		{"engine/claim.go", "\tcase t.unsure, t.contrary != \"\":\n\t\ts.hint(t)\n\t\treturn false\n", ""},
 	}},
 	{"UPSERT instead of compare-and-swap", "I1", []edit{
 		{"sim/core/core.go", "\t\taction := awstest.Create\n\t\tif b.Delete {\n\t\t\taction = awstest.Delete\n\t\t}\n", "\t\taction := awstest.Upsert\n\t\tif b.Delete {\n\t\t\tcontinue\n\t\t}\n"},
@@ -68,7 +68,7 @@ var mutants = []mutant{
 		{"engine/peers.go", "if p.refused == len(p.refusals) && s.now-p.refusals[0] <= RefusalWindow {", "if true {"},
 	}},
 	{"the witness is not heard", "R4", []edit{
-		{"engine/holder.go", "\t\tcase s.Witness.OK:", "\t\tcase false:"},
+		{"engine/holder.go", "\t\tcase c.witness.OK:", "\t\tcase false:"},
 	}},
 	{"the control probe is not heard", "R4", []edit{
 		{"engine/holder.go", "\tif s.Control.Armed {", "\tif false {"},
@@ -89,7 +89,7 @@ var mutants = []mutant{
 		{"engine/claim.go", "\tfit := s.Health.Known && s.Health.OK", "\tfit := true"},
 	}},
 	{"silence counts against a claimer never heard", "R7 I6", []edit{
-		{"engine/holder.go", "if t.claimNew && s.answersOf", "if false && s.answersOf"},
+		{"engine/holder.go", "if c.isNew && s.answersOf", "if false && s.answersOf"},
 	}},
 	{"failback as often as one likes", "R8", []edit{
 		{"engine/offer.go", " ||\n\t\ts.home().claimNew && !s.due(s.home().claimSeen+s.cfg.HoldDown)", ""},

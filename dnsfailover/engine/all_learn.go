@@ -1,0 +1,136 @@
+package engine
+
+import (
+	"slices"
+	"time"
+)
+
+// member is what a node knows of another one in a record of [ModeAll].
+type member struct {
+	node      string
+	epoch     uint64
+	nonce     string
+	at        time.Duration // when it was first seen there
+	isNew     bool          // it was seen to join
+	answersAt int           // its answers at that time
+}
+
+// intent is what a write was for.
+type intent struct {
+	quit    bool
+	removed []removal
+}
+
+// removal is a node that was taken out, empty for addresses of nobody known.
+type removal struct {
+	node string
+	why  Why
+}
+
+// learnAll is learn in [ModeAll].
+func (s *step) learnAll(i int, r Reading, sent time.Duration) {
+	t := &s.Targets[i]
+	first, before, was := !t.Known, t.members, s.seatOf(i) != nil
+	s.takeIn(t, r, sent)
+	if claim := t.Reading.Token; claim != t.claim {
+		t.claim, t.claimSeen, t.failures = claim, s.now, 0
+	}
+	is := s.seatOf(i) != nil
+	t.members = nil
+	for _, o := range s.seats(i) {
+		if o.kind != peersSeat || o.Node == "" {
+			continue
+		}
+		m := member{o.Node, o.Epoch, o.Nonce, s.now, !first, s.answersOf(o.Node)}
+		if n := slices.IndexFunc(before, func(b member) bool { return b.node == o.Node && b.epoch == o.Epoch }); n >= 0 {
+			m = before[n]
+			m.nonce = o.Nonce
+		}
+		t.members = append(t.members, m)
+	}
+	if !first {
+		s.changed(i, before, was, is)
+	}
+	if is || t.Reading.Refuse != "" {
+		t.intent = intent{}
+	}
+	t.why = Why{}
+}
+
+// changed tells who has come and who has gone.
+func (s *step) changed(i int, before []member, was, is bool) {
+	t := &s.Targets[i]
+	say := func(what What, from, to string, why Why) {
+		s.tell(Tell{What: what, Target: t.ID, From: from, To: to, Epoch: s.Epoch, Why: why, Order: s.orderOf(why)})
+	}
+	switch {
+	case is && !was:
+		s.resumed = true
+		say(Joined, "", s.cfg.Node, t.why)
+	case was && !is && t.intent.quit:
+		say(Withdrew, s.cfg.Node, "", t.why)
+		s.withdrew(t.why)
+	case was && !is:
+		say(Dropped, s.cfg.Node, s.writer(i, before), Why{})
+		// Who has done so may be as deaf as this node is: no silence counts for now (R7).
+		for k := range t.members {
+			m := &t.members[k]
+			m.at, m.isNew, m.answersAt = s.now, true, s.answersOf(m.node)
+		}
+	}
+	for _, b := range before {
+		if slices.ContainsFunc(t.members, func(m member) bool { return m.node == b.node }) {
+			continue
+		}
+		if n := slices.IndexFunc(t.intent.removed, func(r removal) bool { return r.node == b.node }); n >= 0 {
+			say(Removed, b.node, s.cfg.Node, t.intent.removed[n].why)
+		} else {
+			say(Moved, b.node, "", Why{})
+		}
+	}
+	for _, m := range t.members {
+		if !slices.ContainsFunc(before, func(b member) bool { return b.node == m.node }) {
+			say(Moved, "", m.node, Why{})
+		}
+	}
+}
+
+// writer is the node that has written last, as far as its nonce tells.
+func (s *step) writer(i int, before []member) string {
+	for _, m := range s.Targets[i].members {
+		if n := slices.IndexFunc(before, func(b member) bool { return b.node == m.node }); n < 0 || before[n].nonce != m.nonce {
+			return m.node
+		}
+	}
+	return ""
+}
+
+// withdrew counts that this node has left a record of its own accord (R8).
+func (s *step) withdrew(why Why) {
+	switch why.Code {
+	case CheckFails, PublicPathFails:
+		if s.now-s.moves.last >= s.cfg.HoldDown {
+			s.moves.count = 0
+		}
+		s.moves = moves{s.now, s.moves.count + 1}
+		if why.Code == PublicPathFails && !s.Control.Armed {
+			s.rejoinAt = s.now + s.cfg.HoldDown
+		}
+	}
+}
+
+// claimedBy is a node in a record, to be judged.
+func (s *step) claimedBy(i int, node string) claimed {
+	c := claimed{node: node, at: s.now, isNew: true, speaks: true, sure: true, witness: &Probe{}}
+	for _, m := range s.Targets[i].members {
+		if m.node == node {
+			c.at, c.isNew, c.answersAt = m.at, m.isNew, m.answersAt
+		}
+	}
+	for k := range s.Members {
+		if s.Members[k].Node == node {
+			c.witness = &s.Members[k].Probe
+		}
+	}
+	return c
+}

@@ -1,0 +1,103 @@
+package engine
+
+// whyQuit says why this node should not be in a record, if so, and whether it may
+// leave now: somebody else in it serves.
+func (s *step) whyQuit(i int, seats []seat) (Why, bool) {
+	own := ownSeat(seats)
+	if own == nil || !own.leased || own.Mode != ModeAll {
+		return Why{}, false
+	}
+	why := s.whyOut()
+	return why, why.Code != NoReason && s.relief(why, seats)
+}
+
+// whyOut says why this node should be in no record, if so.
+func (s *step) whyOut() Why {
+	s.endRelease()
+	switch {
+	case s.Leaving:
+		return Why{Code: Stopping}
+	case s.order.on && s.order.what == Release:
+		return Why{Code: OperatorSays}
+	case s.Paused:
+		return Why{}
+	case s.order.on:
+		return Why{} // an operator wants it there
+	case s.Health.Known && !s.Health.OK:
+		return Why{Code: CheckFails}
+	case s.publicFails():
+		return Why{Code: PublicPathFails}
+	}
+	return Why{}
+}
+
+// relief reports whether another node in a record serves. One that may be ill of
+// what this node is ill of has to have passed its own check since.
+func (s *step) relief(why Why, seats []seat) bool {
+	for k := range seats {
+		if seats[k].kind != peersSeat || !seats[k].leased {
+			continue
+		}
+		p := s.peer(seats[k].Node)
+		switch {
+		case p == nil || !p.Up || !s.living(p) || !p.Body.Healthy || p.Body.Leaving:
+		case why.Code == CheckFails && p.asked-p.Body.Checked <= s.Health.Failed:
+		case why.Code == PublicPathFails && s.sees(p.Body.Name) != nil && s.sees(p.Body.Name).fails():
+		default:
+			return true
+		}
+	}
+	return false
+}
+
+// sees is the witness of a node in the home record, or nil.
+func (s *step) sees(node string) *Probe {
+	for k := range s.Members {
+		if s.Members[k].Node == node {
+			return &s.Members[k].Probe
+		}
+	}
+	return nil
+}
+
+// forcedAll reports whether an operator wants this node in a record, and in
+// releasing pauses a node that is out of all of them.
+func (s *step) forcedAll(t *TargetState, own *seat) bool {
+	switch {
+	case !s.order.on || own != nil:
+		return false
+	case s.order.what == Release:
+		for i := range s.Targets {
+			if s.seatOf(i) != nil {
+				return false
+			}
+		}
+		s.Paused, s.order.on = true, false // and so it stays out
+		return false
+	case s.due(s.order.until):
+		s.order.on = false
+		return false
+	case t.ReadAt < s.order.at:
+		s.hint(t) // it is decided on a reading that is younger than the order
+		return false
+	}
+	return true
+}
+
+// leaveAll says when a stopping node may go: it is in no record, or nobody else
+// serves.
+func (s *step) leaveAll() {
+	if !s.Leaving || s.left {
+		return
+	}
+	for i := range s.Targets {
+		if b := s.Targets[i].busy; b == swapping || b == freeing {
+			return // it may yet be carried out
+		}
+		if _, may := s.whyQuit(i, s.seats(i)); may && s.able() {
+			return
+		}
+	}
+	s.left = true
+	s.do(Left{})
+}

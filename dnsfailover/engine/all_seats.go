@@ -1,0 +1,123 @@
+package engine
+
+import (
+	"slices"
+	"strings"
+)
+
+// seatKind is whose addresses in a record are.
+type seatKind uint8
+
+const (
+	mySeat      seatKind = iota
+	peersSeat            // of another node, which may live
+	nobodysSeat          // of none of ours
+)
+
+// seat is a part of a record in [ModeAll]: the addresses of a node, or one that
+// belongs to nobody known, and then has no name.
+type seat struct {
+	Member
+	kind   seatKind
+	leased bool
+	Mode   string // of the lease
+
+	dead    bool // cause and why say so
+	cause   Cause
+	why     Why
+	foreign foreign // what is known of nobody's
+}
+
+func ownSeat(seats []seat) *seat {
+	if k := slices.IndexFunc(seats, func(o seat) bool { return o.kind == mySeat }); k >= 0 {
+		return &seats[k]
+	}
+	return nil
+}
+
+// seatOf is this node's part of a record, or nil.
+func (s *step) seatOf(i int) *seat { return ownSeat(s.seats(i)) }
+
+// seats are the parts of a record, those with a lease first.
+func (s *step) seats(i int) []seat {
+	t, c := &s.Targets[i], &s.cfg.Targets[i]
+	r := &t.Reading
+	if !t.Known || !r.Exists || r.Refuse != "" {
+		return nil
+	}
+	var seats []seat
+	left := r.Addrs
+	members := r.Lease.List()
+	if members == nil && r.Lease.Holder != "" {
+		l := &r.Lease
+		members = []Member{{l.Holder, l.Instance, l.Epoch, l.Nonce, l.Hash, l.Addrs}}
+	}
+	for _, m := range members {
+		o := seat{Member: m, kind: nobodysSeat, leased: true, Mode: r.Lease.Mode}
+		switch {
+		case m.Node == s.cfg.Node, m.Instance == s.cfg.Instance && m.Addrs == c.Addrs && !s.anyOf(m.Node):
+			o.kind = mySeat // or under the name that it had before
+		case s.anyOf(m.Node):
+			o.kind = peersSeat
+		}
+		if o.kind == mySeat && ownSeat(seats) != nil {
+			o.kind = nobodysSeat
+		}
+		left = without(left, m.Addrs)
+		seats = append(seats, o)
+	}
+	if left == "" {
+		return seats
+	}
+	if mine := without(left, without(left, c.Addrs)); mine != "" && ownSeat(seats) == nil {
+		seats = append(seats, seat{Member: Member{Node: s.cfg.Node, Addrs: mine}, kind: mySeat})
+		left = without(left, mine)
+	}
+	for k := range s.Peers {
+		b := &s.Peers[k].Body
+		theirs := without(left, without(left, b.Addrs))
+		if i > 0 || b.Name == "" || theirs == "" {
+			continue
+		}
+		left = without(left, theirs)
+		if slices.ContainsFunc(seats, func(o seat) bool { return o.Node == b.Name }) {
+			// What it had before, or has now: it puts that right itself.
+			seats = append(seats, seat{Member: Member{Addrs: theirs}, kind: peersSeat})
+			continue
+		}
+		seats = append(seats, seat{Member: Member{Node: b.Name, Instance: b.Instance, Addrs: theirs}, kind: peersSeat})
+	}
+	if left == "" {
+		return seats
+	}
+	for a := range strings.SplitSeq(left, ",") {
+		seats = append(seats, seat{Member: Member{Addrs: a}, kind: nobodysSeat})
+	}
+	return seats
+}
+
+// doomed are the parts of a record that are to be taken out: of the dead (R4),
+// and what is none of ours and does not work. Their names together are their
+// identity.
+func (s *step) doomed(i int, seats []seat) (gone []int, names string) {
+	t := &s.Targets[i]
+	for k := range seats {
+		o := &seats[k]
+		switch {
+		case o.kind == peersSeat && o.Node != "":
+			o.cause, o.why = s.judgeDeath(s.claimedBy(i, o.Node))
+			if o.cause == NoCause {
+				s.wait(o.why)
+			}
+		case o.kind == nobodysSeat:
+			if n := slices.IndexFunc(t.strangers, func(f strangerAt) bool { return f.addrs == o.Addrs }); n >= 0 {
+				o.foreign = t.strangers[n].foreign
+			}
+			o.cause, o.why = s.causeStranger(&o.foreign)
+		}
+		if o.dead = o.cause != NoCause; o.dead {
+			gone, names = append(gone, k), names+" "+o.Node+"="+o.Addrs
+		}
+	}
+	return gone, names
+}
