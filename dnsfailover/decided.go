@@ -16,7 +16,7 @@ var decisionTexts = [...]struct {
 }{
 	engine.Claimed:   {"claimed", "this node has the target now", false},
 	engine.Lost:      {"lost", "another node has the target that this node had", true},
-	engine.Moved:     {"moved", "the target went from one other node to another", false},
+	engine.Moved:     {"moved", "the target went from one other node to another, or one of them joined or left", false},
 	engine.Resumed:   {"resumed", "this node has the service, as it had before it started", false},
 	engine.Yielded:   {"yielded", "this node stands back: another one holds the service under a higher epoch", true},
 	engine.Offering:  {"offering", "this node offers the service to a peer", false},
@@ -27,6 +27,10 @@ var decisionTexts = [...]struct {
 	engine.Waiting:   {"waiting", "this node does not take the service now", false},
 	engine.Converged: {"converged", "what this node has was brought up to date", false},
 	engine.Slept:     {"slept", "this process had not run for a while, and looks at everything anew", true},
+	engine.Joined:    {"joined", "this node is in the record now", false},
+	engine.Withdrew:  {"withdrew", "this node has taken itself out of the record", true},
+	engine.Removed:   {"removed", "this node has taken another one out of the record", true},
+	engine.Dropped:   {"dropped", "another node has taken this one out of the record", true},
 }
 
 // alarming reports whether somebody should have a look at a reason.

@@ -14,7 +14,7 @@ import (
 )
 
 func TestDecisionsHaveNames(t *testing.T) {
-	if n := int(engine.Slept) + 1; len(decisionTexts) != n {
+	if n := int(engine.Dropped) + 1; len(decisionTexts) != n {
 		t.Fatalf("%d kinds have a text, there are %d", len(decisionTexts), n)
 	}
 	seen := map[string]bool{}

@@ -154,7 +154,11 @@ func (l *Loop) free(s *service, a engine.Free) {
 
 func (l *Loop) askWitness(s *service, a engine.AskWitness) {
 	started := l.now()
-	l.ask(s, "witness", func(ok bool) engine.Event { return engine.WitnessDone{OK: ok, Started: started} }, false,
+	what := "witness"
+	if a.Member != "" {
+		what += " of " + a.Member
+	}
+	l.ask(s, what, func(ok bool) engine.Event { return engine.WitnessDone{OK: ok, Started: started, Member: a.Member} }, false,
 		func(ctx context.Context) bool { return l.prober.Witness(ctx, s.name, a.Reading) })
 }
 

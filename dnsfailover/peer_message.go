@@ -81,6 +81,7 @@ type wireBody struct {
 	Hash        string   `json:"hash,omitempty"`
 	Addrs       string   `json:"addrs,omitempty"`
 	Unseen      bool     `json:"unseen,omitempty"`
+	UnseenOf    []string `json:"unseen_of,omitempty"`
 	Missing     bool     `json:"missing,omitempty"`
 }
 
@@ -95,7 +96,7 @@ func encodeAnswer(instance string, services map[string]engine.Body) ([]byte, err
 			Active: b.Active, Provisional: b.Provisional, Epoch: b.Epoch, Writes: b.Writes,
 			Healthy: b.Healthy, CheckedNS: int64(max(b.Checked, 0)),
 			Able: b.Able, Doubtful: b.Doubtful, Leaving: b.Leaving, Paused: b.Paused,
-			Hears: b.Hears, Hash: b.Hash, Addrs: b.Addrs, Unseen: b.Unseen, Missing: b.Missing,
+			Hears: b.Hears, Hash: b.Hash, Addrs: b.Addrs, Unseen: b.Unseen, UnseenOf: b.UnseenOf, Missing: b.Missing,
 		}
 	}
 	text, err := json.Marshal(w)
@@ -134,7 +135,7 @@ func decodeAnswer(node string, text []byte) (PeerAnswer, error) {
 			Active: b.Active, Provisional: b.Provisional, Epoch: b.Epoch, Writes: b.Writes,
 			Healthy: b.Healthy, Checked: time.Duration(b.CheckedNS),
 			Able: b.Able, Doubtful: b.Doubtful, Leaving: b.Leaving, Paused: b.Paused,
-			Hears: b.Hears, Hash: b.Hash, Addrs: b.Addrs, Unseen: b.Unseen, Missing: b.Missing,
+			Hears: b.Hears, Hash: b.Hash, Addrs: b.Addrs, Unseen: b.Unseen, UnseenOf: b.UnseenOf, Missing: b.Missing,
 		}
 	}
 	return a, nil

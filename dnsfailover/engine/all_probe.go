@@ -62,6 +62,7 @@ func (s *step) alignMembers() {
 // part is the home record as if it held the addresses of one node alone.
 func (s *step) part(node string) Reading {
 	r := s.home().Reading
+	r.Lease.Holder = node // who is to answer there
 	for _, o := range s.seats(0) {
 		if o.Node == node {
 			r.Addrs = o.Addrs
