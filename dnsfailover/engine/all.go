@@ -210,16 +210,18 @@ func (s *step) notYet(t *TargetState, seats []seat, gone []int) Why {
 		case slices.Contains(gone, k):
 		case seats[k].kind == peersSeat:
 			living++
-		default:
+		case seats[k].kind == nobodysSeat:
 			strangers++
 		}
 	}
 	leased := slices.ContainsFunc(seats, func(o seat) bool { return o.kind == peersSeat })
 	switch {
 	case strangers > 0 && !leased:
-		return seats[slices.IndexFunc(seats, func(o seat) bool { return !o.dead })].why // it is somebody else's
+		return seats[slices.IndexFunc(seats, func(o seat) bool { return o.kind == nobodysSeat && !o.dead })].why // it is somebody else's
 	case !s.fit() && (living > 0 || !s.lastResort()):
 		return Why{Code: IsUnhealthy}
+	case s.order.on && s.order.what == Release:
+		return Why{Code: BackingOff} // until it is out of all records
 	case living == 0:
 		return Why{} // better this node than none
 	case s.Control.Armed && s.Control.Ended && !s.Control.OK:
@@ -289,7 +291,7 @@ func (s *step) keeps(i int) bool {
 // write now. TTL and definition are compared once for each configuration.
 func (s *step) staleAll(i int, seats []seat, own *seat) bool {
 	t, c := &s.Targets[i], &s.cfg.Targets[i]
-	if !own.leased || own.Addrs != c.Addrs || own.Instance != s.cfg.Instance || own.Mode != ModeAll || without(own.Addrs, t.Reading.Addrs) != "" {
+	if !own.leased || own.Addrs != c.Addrs || own.Instance != s.cfg.Instance || own.Mode != ModeAll || own.here != own.Addrs {
 		return true
 	}
 	for k := range seats {
@@ -312,17 +314,16 @@ func (s *step) put(i int, seats []seat, ch change) {
 		t.intent.removed = append(t.intent.removed, removal{o.Node, o.why})
 	}
 	var members []Member
-	var free []string // addresses that nobody known has a lease of
+	var addrs []string
 	for k := range seats {
 		o := &seats[k]
-		out := o == own || slices.ContainsFunc(ch.remove, func(r seat) bool { return r.kind == o.kind && r.Node == o.Node && r.Addrs == o.Addrs })
-		switch {
-		case out:
-		case o.leased:
-			members = append(members, o.Member)
-		default:
-			free = append(free, o.Addrs)
+		if o == own || o.kind == emptySeat || slices.ContainsFunc(ch.remove, func(r seat) bool { return r.kind == o.kind && r.Node == o.Node && r.Addrs == o.Addrs }) {
+			continue
 		}
+		if o.leased {
+			members = append(members, o.Member)
+		}
+		addrs = append(addrs, o.here) // what somebody has taken away stays away
 	}
 	ttl := t.Reading.TTL
 	if alone := len(members) == 0; !t.Reading.Exists || t.converge && (alone || own != nil && s.keeps(i)) {
@@ -334,11 +335,10 @@ func (s *step) put(i int, seats []seat, ch change) {
 		if me.Epoch = max(s.Epoch, t.Reading.Lease.Epoch) + 1; own != nil && own.leased {
 			me.Epoch = own.Epoch
 		}
-		members = append(members, me)
+		members, addrs = append(members, me), append(addrs, c.Addrs)
 	}
-	lease := LeaseOf(members)
 	s.do(Swap{
 		Target: t.ID, Call: s.call(t, swapping), From: t.Reading, Cause: ch.cause, Deadline: s.now + WriteTime,
-		To: Value{Addrs: union(append(free, lease.Addrs)...), TTL: ttl, Lease: lease},
+		To: Value{Addrs: union(addrs...), TTL: ttl, Lease: LeaseOf(members)},
 	})
 }

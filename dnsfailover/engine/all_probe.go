@@ -64,8 +64,8 @@ func (s *step) part(node string) Reading {
 	r := s.home().Reading
 	r.Lease.Holder = node // who is to answer there
 	for _, o := range s.seats(0) {
-		if o.Node == node {
-			r.Addrs = o.Addrs
+		if o.kind == peersSeat && o.Node == node {
+			r.Addrs = o.here
 		}
 	}
 	return r
@@ -84,11 +84,11 @@ func (s *step) askStrangers(i int) {
 	t := &s.Targets[i]
 	var known []strangerAt
 	for _, o := range s.seats(i) {
-		if o.kind != nobodysSeat || o.Addrs == "" {
+		if o.kind != nobodysSeat {
 			continue
 		}
-		f := strangerAt{o.Addrs, foreign{nextAt: s.now}}
-		if n := slices.IndexFunc(t.strangers, func(f strangerAt) bool { return f.addrs == o.Addrs }); n >= 0 {
+		f := strangerAt{o.here, foreign{nextAt: s.now}}
+		if n := slices.IndexFunc(t.strangers, func(f strangerAt) bool { return f.addrs == o.here }); n >= 0 {
 			f = t.strangers[n]
 		}
 		known = append(known, f)

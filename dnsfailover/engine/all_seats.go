@@ -12,12 +12,14 @@ const (
 	mySeat      seatKind = iota
 	peersSeat            // of another node, which may live
 	nobodysSeat          // of none of ours
+	emptySeat            // a lease without its addresses: somebody has edited the record
 )
 
 // seat is a part of a record in [ModeAll]: the addresses of a node, or one that
 // belongs to nobody known, and then has no name.
 type seat struct {
 	Member
+	here   string // those of its addresses that the record holds
 	kind   seatKind
 	leased bool
 	Mode   string // of the lease
@@ -53,8 +55,10 @@ func (s *step) seats(i int) []seat {
 		members = []Member{{l.Holder, l.Instance, l.Epoch, l.Nonce, l.Hash, l.Addrs}}
 	}
 	for _, m := range members {
-		o := seat{Member: m, kind: nobodysSeat, leased: true, Mode: r.Lease.Mode}
+		o := seat{Member: m, here: without(m.Addrs, without(m.Addrs, r.Addrs)), kind: nobodysSeat, leased: true, Mode: r.Lease.Mode}
 		switch {
+		case o.here == "":
+			o.kind = emptySeat
 		case m.Node == s.cfg.Node, m.Instance == s.cfg.Instance && m.Addrs == c.Addrs && !s.anyOf(m.Node):
 			o.kind = mySeat // or under the name that it had before
 		case s.anyOf(m.Node):
@@ -70,7 +74,7 @@ func (s *step) seats(i int) []seat {
 		return seats
 	}
 	if mine := without(left, without(left, c.Addrs)); mine != "" && ownSeat(seats) == nil {
-		seats = append(seats, seat{Member: Member{Node: s.cfg.Node, Addrs: mine}, kind: mySeat})
+		seats = append(seats, seat{Member: Member{Node: s.cfg.Node, Addrs: mine}, here: mine, kind: mySeat})
 		left = without(left, mine)
 	}
 	for k := range s.Peers {
@@ -80,18 +84,18 @@ func (s *step) seats(i int) []seat {
 			continue
 		}
 		left = without(left, theirs)
-		if slices.ContainsFunc(seats, func(o seat) bool { return o.Node == b.Name }) {
+		if slices.ContainsFunc(seats, func(o seat) bool { return o.kind == peersSeat && o.Node == b.Name }) {
 			// What it had before, or has now: it puts that right itself.
-			seats = append(seats, seat{Member: Member{Addrs: theirs}, kind: peersSeat})
+			seats = append(seats, seat{Member: Member{Addrs: theirs}, here: theirs, kind: peersSeat})
 			continue
 		}
-		seats = append(seats, seat{Member: Member{Node: b.Name, Instance: b.Instance, Addrs: theirs}, kind: peersSeat})
+		seats = append(seats, seat{Member: Member{Node: b.Name, Instance: b.Instance, Addrs: theirs}, here: theirs, kind: peersSeat})
 	}
 	if left == "" {
 		return seats
 	}
 	for a := range strings.SplitSeq(left, ",") {
-		seats = append(seats, seat{Member: Member{Addrs: a}, kind: nobodysSeat})
+		seats = append(seats, seat{Member: Member{Addrs: a}, here: a, kind: nobodysSeat})
 	}
 	return seats
 }
@@ -110,7 +114,7 @@ func (s *step) doomed(i int, seats []seat) (gone []int, names string) {
 				s.wait(o.why)
 			}
 		case o.kind == nobodysSeat:
-			if n := slices.IndexFunc(t.strangers, func(f strangerAt) bool { return f.addrs == o.Addrs }); n >= 0 {
+			if n := slices.IndexFunc(t.strangers, func(f strangerAt) bool { return f.addrs == o.here }); n >= 0 {
 				o.foreign = t.strangers[n].foreign
 			}
 			o.cause, o.why = s.causeStranger(&o.foreign)

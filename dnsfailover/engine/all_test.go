@@ -319,6 +319,29 @@ func TestAllQuit(t *testing.T) {
 		n.run(5 * time.Second)
 		n.wantWrite(Join)
 	})
+	t.Run("released from two records", func(t *testing.T) {
+		n := newAll(t, "lb1", "lb2")
+		n.cfg.Targets = append(n.cfg.Targets, Target{ID: "second", Addrs: addr1, TTL: 60})
+		n.holds["second"] = shared("lb1", "lb2")
+		n.run(30 * time.Second)
+		n.forget()
+		n.writes = func(target string) Outcome {
+			if target == "second" && n.now < 33*time.Second {
+				return Busy
+			}
+			return Done
+		}
+		n.step(Command{What: Release})
+		n.run(time.Minute)
+		for _, m := range n.mutations() {
+			if causeOf(m.action) != Quit {
+				t.Errorf("it writes %+v", m.action)
+			}
+		}
+		if n.in() != "lb2" || n.holds["second"].Addrs != addr2 || !n.st.Paused {
+			t.Errorf("%s, %+v", n.in(), n.holds["second"])
+		}
+	})
 	t.Run("taken in by an operator", func(t *testing.T) {
 		n := newAll(t, "lb2", "lb3")
 		n.step(Health{OK: false})
@@ -391,6 +414,23 @@ func TestAllStrangers(t *testing.T) {
 		n.wantWrite(Join)
 		if n.in() != "lb1" || n.holds[home].Addrs != addr1 {
 			t.Errorf("%+v", n.holds[home])
+		}
+	})
+	t.Run("alone beside our leases it is left alone", func(t *testing.T) {
+		n := newAll(t, "lb1", "lb2")
+		n.foreign = true
+		n.run(30 * time.Second)
+		edited := n.holds[home]
+		edited.Addrs = other
+		n.holds[home] = sealed(edited)
+		n.run(5 * time.Minute)
+		n.wantNoWrite()
+		n.wantRole(Standby)
+		n.foreign = false
+		n.run(2 * time.Minute)
+		n.wantWrite(Join)
+		if r := n.holds[home]; n.in() != "lb1" || r.Addrs != addr1 || r.Lease.Epoch != 7 {
+			t.Errorf("%+v", r) // lb2 joins by itself
 		}
 	})
 	t.Run("without a lease its own address is adopted", func(t *testing.T) {
