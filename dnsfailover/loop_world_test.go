@@ -45,8 +45,9 @@ type member struct {
 	swap  func(ctx context.Context) // the same for a swap
 	ask   func()                    // before a heartbeat
 	probe func(ctx context.Context) bool
-	offer error  // of every offer
-	lose  string // the service whose offers are lost
+	sees  func(engine.Reading) bool // the witness, instead of probe
+	offer error                     // of every offer
+	lose  string                    // the service whose offers are lost
 	sink  func(engine.Tell)
 	with  func(engine.Settings) map[string]Service
 	log   *zap.Logger
@@ -252,8 +253,14 @@ func (m *member) Offer(ctx context.Context, peer, service string, o engine.Offer
 	return m.offer
 }
 
-func (m *member) Witness(ctx context.Context, _ string, _ engine.Reading) bool { return m.asked(ctx) }
-func (m *member) Control(ctx context.Context, _ string) bool                   { return m.asked(ctx) }
+func (m *member) Witness(ctx context.Context, _ string, r engine.Reading) bool {
+	if m.sees != nil {
+		return m.sees(r)
+	}
+	return m.asked(ctx)
+}
+
+func (m *member) Control(ctx context.Context, _ string) bool { return m.asked(ctx) }
 func (m *member) Foreign(ctx context.Context, _, _ string, _ engine.Reading) bool {
 	return m.asked(ctx)
 }

@@ -29,6 +29,7 @@ func (s *step) judgeAll() {
 // actAll is act in [ModeAll]. Every record is tended on its own.
 func (s *step) actAll() {
 	s.noteHealthy()
+	s.endOrder()
 	for i := range s.Targets {
 		s.tend(i)
 	}

@@ -65,7 +65,7 @@ func (s *step) changed(i int, before []member, was, is bool) {
 	}
 	switch {
 	case is && !was:
-		s.resumed = true
+		s.resumed = s.resumed || t.why.Code != NoReason // by its own write
 		say(Joined, "", s.cfg.Node, t.why)
 	case was && !is && t.intent.quit:
 		say(Withdrew, s.cfg.Node, "", t.why)

@@ -13,7 +13,6 @@ func (s *step) whyQuit(i int, seats []seat) (Why, bool) {
 
 // whyOut says why this node should be in no record, if so.
 func (s *step) whyOut() Why {
-	s.endRelease()
 	switch {
 	case s.Leaving:
 		return Why{Code: Stopping}
@@ -60,25 +59,28 @@ func (s *step) sees(node string) *Probe {
 	return nil
 }
 
-// forcedAll reports whether an operator wants this node in a record, and in
-// releasing pauses a node that is out of all of them.
+// endOrder ends an operator's order in its time. A node that is released and out of
+// all records is paused, and so stays out.
+func (s *step) endOrder() {
+	if !s.order.on {
+		return
+	}
+	out := s.order.what == Release
+	for i := range s.Targets {
+		out = out && s.seatOf(i) == nil
+	}
+	s.Paused = s.Paused || out
+	s.order.on = !out && !s.due(s.order.until)
+}
+
+// forcedAll reports whether an operator wants this node in a record where it is
+// not. That is decided on a reading that is younger than the order.
 func (s *step) forcedAll(t *TargetState, own *seat) bool {
-	switch {
-	case !s.order.on || own != nil:
+	if !s.order.on || s.order.what != Takeover || own != nil {
 		return false
-	case s.order.what == Release:
-		for i := range s.Targets {
-			if s.seatOf(i) != nil {
-				return false
-			}
-		}
-		s.Paused, s.order.on = true, false // and so it stays out
-		return false
-	case s.due(s.order.until):
-		s.order.on = false
-		return false
-	case t.ReadAt < s.order.at:
-		s.hint(t) // it is decided on a reading that is younger than the order
+	}
+	if t.ReadAt < s.order.at {
+		s.hint(t)
 		return false
 	}
 	return true

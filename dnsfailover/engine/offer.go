@@ -21,6 +21,9 @@ func (s *step) foldCommand(e Command) {
 		s.Paused = true
 	case Resume:
 		s.Paused = false
+		if s.all() && s.order.what == Release {
+			s.order.on = false // which would pause it
+		}
 	case Stop:
 		s.Leaving = true
 	}
@@ -88,7 +91,9 @@ func (s *step) makeOffers() {
 
 // whyOffer says why this node should not hold the service, if so.
 func (s *step) whyOffer() Why {
-	s.endRelease()
+	if s.order.on && s.order.what == Release && s.due(s.order.until) {
+		s.order.on = false
+	}
 	switch {
 	case s.Leaving:
 		return Why{Code: Stopping}
@@ -110,13 +115,6 @@ func (s *step) whyOffer() Why {
 		return Why{Code: PublicPathFails}
 	}
 	return s.whyFailback()
-}
-
-// endRelease gives up an operator's release after its time.
-func (s *step) endRelease() {
-	if s.order.on && s.order.what == Release && s.due(s.order.until) {
-		s.order.on = false
-	}
 }
 
 // penalty is the least time from one hand-over to the next, but for a stop and

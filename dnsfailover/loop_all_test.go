@@ -1,0 +1,87 @@
+package dnsfailover
+
+import (
+	"testing"
+	"time"
+
+	"github.com/caddy-ec2/caddy-ec2/dnsfailover/engine"
+)
+
+// runAll starts nodes of which each is to be in the record.
+func (c *cluster) runAll(names []string) {
+	c.t.Helper()
+	c.create(names, func(m *member) {
+		m.with = func(s engine.Settings) map[string]Service {
+			s.Mode = engine.ModeAll
+			return only(s, m)
+		}
+		m.sees = func(r engine.Reading) bool {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return c.members[r.Lease.Holder].up && r.Addrs == "192.0.2."+r.Lease.Holder[2:]
+		}
+	})
+	c.run(names, names)
+}
+
+// served waits until the record holds these addresses, and none else.
+func (c *cluster) served(addrs string, within time.Duration) {
+	c.t.Helper()
+	for end := time.Now().Add(within); ; pass(10 * time.Millisecond) {
+		switch r := c.rec.Now(); {
+		case r.Addrs == addrs:
+			return
+		case time.Now().After(end):
+			c.t.Fatalf("after %s the record holds %s, want %s", within, r.Addrs, addrs)
+		}
+	}
+}
+
+func TestLoopAll(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *cluster) {
+		c.runAll(lbs(3))
+		c.served("192.0.2.1,192.0.2.2,192.0.2.3", 10*time.Second)
+		pass(time.Minute)
+		if n := c.writes(); n > 6 { // three, and at most as many that came second
+			t.Errorf("%d writes for three nodes", n)
+		}
+		before := c.writes()
+		pass(10 * time.Minute)
+		if n := c.writes() - before; n != 0 {
+			t.Errorf("%d writes while nothing happened", n)
+		}
+
+		began := time.Now()
+		c.kill("lb2")
+		c.served("192.0.2.1,192.0.2.3", 2*time.Second)
+		t.Logf("taken out %s after the death", time.Since(began))
+		pass(time.Minute)
+		if n := c.writes() - before; n != 1 || c.members["lb1"].count(engine.Removed) != 1 {
+			t.Errorf("%d writes for a death, and lb1 says it has taken out %d", n, c.members["lb1"].count(engine.Removed))
+		}
+
+		lb3 := c.members["lb3"].loop
+		lb3.Health(false, time.Now())
+		pass(time.Second)
+		c.members["lb1"].loop.Health(true, time.Now()) // of a check that began since
+		c.served("192.0.2.1", 5*time.Second)
+		c.members["lb1"].loop.Health(false, time.Now())
+		pass(time.Minute)
+		c.served("192.0.2.1", 0) // the last one stays
+		c.members["lb1"].loop.Health(true, time.Now())
+		lb3.Health(true, time.Now())
+		c.served("192.0.2.1,192.0.2.3", 5*time.Second)
+
+		pass(2 * time.Second) // each has heard that the other is well
+		handed, err := lb3.Stop(t.Context())
+		if err != nil || len(handed) != 1 {
+			t.Errorf("lb3 hands over %q, %v", handed, err)
+		}
+		c.served("192.0.2.1", 0)
+		handed, err = c.members["lb1"].loop.Stop(t.Context())
+		if err != nil || len(handed) != 0 {
+			t.Errorf("the last one hands over %q, %v", handed, err)
+		}
+		c.served("192.0.2.1", 0)
+	})
+}
