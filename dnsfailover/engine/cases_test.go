@@ -320,3 +320,32 @@ func TestLateEndOfACallThatWasGivenUp(t *testing.T) {
 		t.Errorf("it takes the old reading, of %s", got)
 	}
 }
+
+// What a node says of the holder of before is no word about the one that has claimed since.
+func TestUnseenIsOfTheLatestHolder(t *testing.T) {
+	n := newNode(t)
+	n.cfg.Interval = 200 * time.Millisecond
+	n.witness = true
+	n.run(30 * time.Second)
+	if !n.st.Witness.Armed {
+		t.Fatal("the witness has not passed")
+	}
+	n.witness = false
+	n.peer["lb2"].reply = Refused
+	n.writes = func(string) Outcome { return Unknown } // and the record stays as it is
+	n.run(2 * time.Second)
+	if !n.st.Body(n.now, &n.cfg).Unseen {
+		t.Fatal("the dead holder is seen")
+	}
+	b := &n.peer["lb3"].body
+	b.Active, b.Epoch, b.Writes = true, 8, 1
+	n.holds[home] = leased("lb3", 8, addr3)
+	claimed := n.now // and the witness still asks at the address of lb2
+	for n.st.Targets[0].Reading.Lease.Holder != "lb3" && n.now < claimed+time.Minute {
+		n.run(100 * time.Millisecond)
+		if n.st.Epoch == 8 && n.st.Body(n.now, &n.cfg).Unseen {
+			t.Fatalf("%s after the claim of lb3 it says that lb3 is not seen", n.now-claimed)
+		}
+	}
+	t.Logf("the claim is read %s after it", n.now-claimed)
+}

@@ -5,10 +5,11 @@ import (
 	"time"
 )
 
-// stuck reports whether the home can't be read or written at present.
+// stuck reports whether the home can't be read or written at present. Where it is
+// refused for now it will soon be allowed: that takes a few times.
 func (s *step) stuck() bool {
 	t := s.home()
-	return t.Failing || t.failures >= 2
+	return t.Failing && (t.misreads > t.throttled || t.throttled > 2) || t.failures >= 2
 }
 
 // claimHome writes the home if there is a cause.
@@ -250,6 +251,12 @@ func (s *step) write(i int, cause Cause, why Why) {
 	}
 	if s.Role != Active && i > 0 {
 		s.tentative = s.Epoch + 1
+	}
+	if i == 0 {
+		s.buried = buried{}
+		if cause == DeadSilent || cause == DeadGone {
+			s.buried = buried{t.taken, s.answersOf(t.taken)}
+		}
 	}
 	if c.Kind == Address && t.Reading.Exists {
 		s.do(Free{Target: t.ID, Call: s.call(t, freeing), From: t.Reading, Cause: cause, Deadline: s.now + WriteTime})

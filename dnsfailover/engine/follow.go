@@ -12,7 +12,7 @@ func (s *step) follow(i int) {
 		t.verdict = verdict{}
 		return
 	}
-	if h := s.home(); cause != Absent && s.Role == Active && h.ReadAt < t.claimSeen && !s.stuck() {
+	if h := s.home(); cause != Absent && s.Role == Active && h.ReadAt < t.claimSeen && !s.own(t) && !s.stuck() {
 		// It has moved since the home was read: perhaps so has the home.
 		s.hint(h)
 		return

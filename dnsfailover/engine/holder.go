@@ -222,7 +222,12 @@ type claimed struct {
 func (s *step) dead(h string, i int) (Cause, Why) {
 	t := &s.Targets[i]
 	speaks, sure := s.witnesses(h)
-	return s.judgeDeath(claimed{h, t.claimSeen, t.claimNew, t.answersAt, &s.Witness, speaks, sure})
+	c := claimed{h, t.claimSeen, t.claimNew, t.answersAt, &s.Witness, speaks, sure}
+	if b := s.buried; i > 0 && s.Role == Active && b.node == h && b.answers == s.answersOf(h) {
+		// The witness was heard when the home was taken, and asks at this node since.
+		c.witness, c.speaks, c.sure = &Probe{Armed: true, Ended: true, Started: s.now}, true, true
+	}
+	return s.judgeDeath(c)
 }
 
 // judgeDeath says whether a node that has claimed something is dead (R4).

@@ -50,12 +50,18 @@ func (s *step) look() {
 		if t.busy != idle {
 			continue
 		}
-		wanted := t.hint || t.unsure || !t.Known
+		wanted := t.hint || t.unsure || !t.Known || s.strayed(i)
 		if s.due(t.nextLook) || wanted && s.due(t.hintAt) {
 			t.hint = false
 			s.do(Read{Target: t.ID, Call: s.call(t, reading)})
 		}
 	}
+}
+
+// strayed reports whether this node has a follower, as far as it knows, while
+// another one says that it holds the service: it may long have lost it.
+func (s *step) strayed(i int) bool {
+	return i > 0 && !s.all() && s.Role == Standby && s.holder(s.cfg, i).mine() && s.activePeer() != nil
 }
 
 func (s *step) foldRead(e ReadDone) {
@@ -68,6 +74,9 @@ func (s *step) foldRead(e ReadDone) {
 	if e.Outcome != Done {
 		t.Failing = true
 		t.misreads++
+		if e.Outcome == Busy {
+			t.throttled++
+		}
 		t.nextLook = s.now + s.retry(i, t.misreads)
 		t.hintAt = t.nextLook
 		if e.Outcome == Denied {
@@ -79,7 +88,7 @@ func (s *step) foldRead(e ReadDone) {
 	if t.Denied && !t.toWrite {
 		s.allow(t)
 	}
-	t.misreads = 0
+	t.misreads, t.throttled = 0, 0
 	if token := e.Reading.Token; s.cfg.Targets[i].Kind == Address && t.Known && token != t.Reading.Token && token != t.contrary {
 		// EC2 may still show what was before: two readings in a row have to agree.
 		t.contrary, t.hintAt = token, s.now+BackoffMin

@@ -60,9 +60,11 @@ func (s *step) foldAnswer(p *PeerState, e Heartbeat) {
 	switch {
 	case len(s.Targets) == 0:
 	case wrote, rose:
-		// Somebody has claimed: see for oneself.
+		// Somebody has claimed: see for oneself, and at once.
 		for i := range s.Targets {
-			s.hint(&s.Targets[i])
+			t := &s.Targets[i]
+			t.hintAt = min(t.hintAt, s.now)
+			s.hint(t)
 		}
 	case e.Body.Missing && s.Role == Active:
 		s.hint(s.home())

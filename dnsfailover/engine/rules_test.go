@@ -365,3 +365,22 @@ func TestR5(t *testing.T) {
 		}
 	})
 }
+
+// Where one dead node has the home and a follower, one verdict is enough for both, although the witness asks elsewhere once the
+// home has been taken.
+func TestFollowerOfTheDead(t *testing.T) {
+	n := mixed(t)
+	n.witness = true
+	n.run(30 * time.Second)
+	if !n.st.Witness.Armed {
+		t.Fatal("the witness has not passed")
+	}
+	n.forget()
+	n.witness = false
+	n.peer["lb2"].reply = Silent
+	n.run(20 * time.Second)
+	m := n.mutations()
+	if len(m) != 3 || m[2].at-m[0].at > 100*time.Millisecond {
+		t.Errorf("%d writes: %+v", len(m), m)
+	}
+}

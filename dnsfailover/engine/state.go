@@ -71,7 +71,8 @@ type State struct {
 	offered   given // the last offer that was made
 	moves     moves
 	order     order
-	former    Lease         // of the home, of the holder before
+	former    Lease // of the home, of the holder before
+	buried    buried
 	calls     uint64        // that were begun
 	nonces    uint64        // writes that were begun
 	writes    uint64        // writes that are known to be done
@@ -144,6 +145,7 @@ type TargetState struct {
 	retryAt   time.Duration // no write before
 	failures  int           // of writes, in a row
 	misreads  int           // failed readings in a row
+	throttled int           // of those, that were refused for now
 	refused   int           // writes that were refused though the reading has not changed
 	denials   int           // since a write, or a reading, was last carried out
 	freed     bool          // this node has just freed it, or has it and sees it deleted
@@ -200,6 +202,12 @@ type Probe struct {
 	asked  bool
 	sentAt time.Duration
 	nextAt time.Duration
+}
+
+// buried is the node from which this one takes the home because it is dead.
+type buried struct {
+	node    string
+	answers int // of it, so far
 }
 
 // offerIn is an offer that was received.
@@ -273,9 +281,10 @@ func (st *State) doubtful(now time.Duration, cfg *Settings) bool {
 }
 
 // unseen reports whether the armed witness fails although it has passed since
-// the holder's claim.
+// the holder's claim. It says nothing of a claim that is known of, and not read yet.
 func (st *State) unseen() bool {
-	return st.Role == Standby && st.Witness.fails()
+	return st.Role == Standby && st.Witness.fails() && len(st.Targets) > 0 &&
+		(st.Targets[0].Reading.Lease.Epoch >= st.Epoch || st.Targets[0].ReadAt >= st.epochAt)
 }
 
 // fails reports whether an armed probe did not pass when it was last asked.
