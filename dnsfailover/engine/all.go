@@ -186,6 +186,9 @@ func (s *step) amend(c *change, i int, seats []seat, gone []int, doomed string, 
 			return
 		}
 	}
+	if len(gone) == 0 {
+		t.purge = verdict{}
+	}
 	if len(gone) > 0 && (s.fit() || s.lastResort()) {
 		first := &seats[gone[0]]
 		if at, later := s.turnToPurge(t, seats, gone, doomed); mine(first.cause, first.why, at, later) {

@@ -2,17 +2,26 @@ package engine
 
 import (
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
 // member is what a node knows of another one in a record of [ModeAll].
 type member struct {
 	node      string
-	epoch     uint64
+	joining   string
 	nonce     string
 	at        time.Duration // when it was first seen there
 	isNew     bool          // it was seen to join
 	answersAt int           // its answers at that time
+}
+
+// joining is the identity of a member's joining. After others have left, a process
+// that starts anew may join with an epoch that it had before.
+func (m *Member) joining() string {
+	boot := m.Nonce[:max(strings.LastIndex(m.Nonce, "-"), 0)]
+	return strconv.FormatUint(m.Epoch, 10) + " " + boot
 }
 
 // intent is what a write was for.
@@ -41,8 +50,8 @@ func (s *step) learnAll(i int, r Reading, sent time.Duration) {
 		if o.kind != peersSeat || o.Node == "" {
 			continue
 		}
-		m := member{o.Node, o.Epoch, o.Nonce, s.now, !first, s.answersOf(o.Node)}
-		if n := slices.IndexFunc(before, func(b member) bool { return b.node == o.Node && b.epoch == o.Epoch }); n >= 0 {
+		m := member{o.Node, o.joining(), o.Nonce, s.now, !first, s.answersOf(o.Node)}
+		if n := slices.IndexFunc(before, func(b member) bool { return b.node == o.Node && b.joining == m.joining }); n >= 0 {
 			m = before[n]
 			m.nonce = o.Nonce
 		}
@@ -67,7 +76,7 @@ func (s *step) changed(i int, before []member, was, is bool) {
 	case is && !was:
 		s.resumed = s.resumed || t.why.Code != NoReason // by its own write
 		say(Joined, "", s.cfg.Node, t.why)
-	case was && !is && t.intent.quit:
+	case was && !is && t.intent.quit && s.writer(i, before) == "":
 		say(Withdrew, s.cfg.Node, "", t.why)
 		s.withdrew(t.why)
 	case was && !is:
@@ -116,6 +125,8 @@ func (s *step) withdrew(why Why) {
 		if why.Code == PublicPathFails && !s.Control.Armed {
 			s.rejoinAt = s.now + s.cfg.HoldDown
 		}
+	case OperatorSays:
+		s.order.on, s.order.what, s.order.until = true, Release, s.now+takeoverTime // if its time was over
 	}
 }
 

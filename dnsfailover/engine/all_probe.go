@@ -11,8 +11,8 @@ type MemberProbe struct {
 	Node string
 	Probe
 
-	epoch uint64        // of the joining that it is about
-	since time.Duration // when that was seen
+	joining string        // that it is about
+	since   time.Duration // when that was seen
 }
 
 // strangerAt is what is known of addresses of nobody known.
@@ -49,11 +49,11 @@ func (s *step) probeAll() {
 func (s *step) alignMembers() {
 	probes := make([]MemberProbe, 0, len(s.home().members))
 	for _, m := range s.home().members {
-		n := slices.IndexFunc(s.Members, func(p MemberProbe) bool { return p.Node == m.node && p.epoch == m.epoch })
+		n := slices.IndexFunc(s.Members, func(p MemberProbe) bool { return p.Node == m.node && p.joining == m.joining })
 		if n >= 0 {
 			probes = append(probes, s.Members[n])
 		} else {
-			probes = append(probes, MemberProbe{Node: m.node, epoch: m.epoch, since: s.now, Probe: Probe{nextAt: s.now}})
+			probes = append(probes, MemberProbe{Node: m.node, joining: m.joining, since: s.now, Probe: Probe{nextAt: s.now}})
 		}
 	}
 	s.Members = probes

@@ -73,6 +73,19 @@ func (s *step) endOrder() {
 	s.order.on = !out && !s.due(s.order.until)
 }
 
+// keepIn ends a release that is under way, and would pause this node again.
+func (s *step) keepIn() {
+	if !s.all() {
+		return
+	}
+	s.order.on = s.order.on && s.order.what != Release
+	for i := range s.Targets {
+		if t := &s.Targets[i]; t.why.Code == OperatorSays {
+			t.why = Why{}
+		}
+	}
+}
+
 // forcedAll reports whether an operator wants this node in a record where it is
 // not. That is decided on a reading that is younger than the order.
 func (s *step) forcedAll(t *TargetState, own *seat) bool {

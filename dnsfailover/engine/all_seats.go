@@ -40,8 +40,22 @@ func ownSeat(seats []seat) *seat {
 // seatOf is this node's part of a record, or nil.
 func (s *step) seatOf(i int) *seat { return ownSeat(s.seats(i)) }
 
-// seats are the parts of a record, those with a lease first.
+// seats are the parts of a record, those with a lease first. They are found once
+// after what has happened was taken in.
 func (s *step) seats(i int) []seat {
+	if !s.folded {
+		return s.findSeats(i)
+	}
+	if s.found == nil {
+		s.found = make([][]seat, len(s.Targets))
+	}
+	if s.found[i] == nil {
+		s.found[i] = s.findSeats(i)
+	}
+	return s.found[i]
+}
+
+func (s *step) findSeats(i int) []seat {
 	t, c := &s.Targets[i], &s.cfg.Targets[i]
 	r := &t.Reading
 	if !t.Known || !r.Exists || r.Refuse != "" {
@@ -49,7 +63,7 @@ func (s *step) seats(i int) []seat {
 	}
 	var seats []seat
 	left := r.Addrs
-	members := r.Lease.List()
+	members := t.list
 	if members == nil && r.Lease.Holder != "" {
 		l := &r.Lease
 		members = []Member{{l.Holder, l.Instance, l.Epoch, l.Nonce, l.Hash, l.Addrs}}

@@ -138,6 +138,7 @@ func (s *step) learn(i int, r Reading, sent time.Duration) {
 // takeIn makes a reading the last one.
 func (s *step) takeIn(t *TargetState, r Reading, sent time.Duration) {
 	if r.Token != t.Reading.Token || !t.Known {
+		t.list = r.Lease.List()
 		t.verdict, t.refused = verdict{}, 0
 		t.freed = t.busy == freeing
 	}

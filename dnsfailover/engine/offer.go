@@ -21,9 +21,7 @@ func (s *step) foldCommand(e Command) {
 		s.Paused = true
 	case Resume:
 		s.Paused = false
-		if s.all() && s.order.what == Release {
-			s.order.on = false // which would pause it
-		}
+		s.keepIn()
 	case Stop:
 		s.Leaving = true
 	}

@@ -155,6 +155,7 @@ type TargetState struct {
 	foreign   foreign
 
 	// In [ModeAll]. The slices are replaced, and never changed.
+	list      []Member     // of the lease in Reading
 	members   []member     // the nodes in Reading
 	purge     verdict      // about those that are to be taken out; its token names them too
 	strangers []strangerAt // what is known of addresses of nobody known

@@ -15,6 +15,7 @@ func Step(now time.Duration, cfg *Settings, st State, event Event) (State, []Act
 	s.align()
 	s.awake()
 	s.fold(event)
+	s.folded = true
 	s.judge()
 	s.act()
 	next.Last = now
@@ -28,6 +29,9 @@ type step struct {
 	*State
 	out   []Action
 	waits Why // why it does not claim, in this step
+
+	folded bool     // the event has been taken in
+	found  [][]seat // in [ModeAll], what the targets hold since
 }
 
 func (s *step) do(a Action)        { s.out = append(s.out, a) }
