@@ -17,6 +17,9 @@ func (w *world) begin(f *Fault) {
 	id := f.Node
 	if id == Holder {
 		id = max(w.targets[0].last().holder, 0)
+		if w.plan.All {
+			id = w.someMember()
+		}
 	}
 	peer := f.Peer
 	if peer == id {
@@ -25,7 +28,7 @@ func (w *world) begin(f *Fault) {
 	w.mutations, w.writers = 0, 0
 	w.change()
 	undo := w.apply(f, id, peer)
-	if f.Kind != FreezeWrite {
+	if f.Kind != FreezeWrite && f.Kind != CrashWrite {
 		w.cover.Faults[f.Kind]++
 	}
 	who := ""
@@ -56,6 +59,8 @@ func (w *world) apply(f *Fault, id, peer int) func() {
 		return w.breakNetwork(f, id, peer)
 	case f.Kind == FreezeWrite:
 		return w.freezeWriters(f.For)
+	case f.Kind == CrashWrite:
+		return w.crashWriter()
 	}
 	n := w.nodes[id]
 	d := &w.denied[f.Target][id]
@@ -184,100 +189,6 @@ func (n *node) exit() func() {
 	}
 }
 
-// operate is what people tell the nodes.
-func (w *world) operate(f *Fault, n *node) func() {
-	command := func(o engine.Order) {
-		if n.up {
-			n.inProcess(0, func() {
-				w.change()
-				n.opPaused = o == engine.Pause || n.opPaused && o != engine.Resume
-				if o == engine.Takeover {
-					n.order = ordered{on: true, at: w.now}
-					n.deniedAt = never // who orders it may have mended it
-				}
-				n.deliver(engine.Command{What: o, Reason: "a test"})
-			})
-		}
-	}
-	switch f.Kind {
-	case OrderTakeover:
-		command(engine.Takeover)
-	case OrderRelease:
-		command(engine.Release)
-	case OrderPause:
-		command(engine.Pause)
-		return func() { command(engine.Resume) }
-	case ReloadSame:
-		for i := range 3 * w.plan.Nodes {
-			w.after(w.between(0, f.For), w.nodes[i%w.plan.Nodes].reload)
-		}
-	case ReloadTTL, ReloadHash:
-		for _, n := range w.nodes {
-			w.after(w.between(0, f.For), func() {
-				if f.Kind == ReloadTTL {
-					n.ttl = 60 + int(f.At/time.Second)
-				} else {
-					n.hash++
-				}
-				w.change()
-				n.reload()
-			})
-		}
-	}
-	return nil
-}
-
-// edit is what people do to a target by hand.
-func (w *world) edit(f *Fault, peer int) func() {
-	t := w.targets[f.Target]
-	r := t.now()
-	r.Token, r.Raw = t.token(), nil
-	address := t.kind == engine.Address
-	switch f.Kind {
-	case EditAddrs, EditWorks:
-		w.works = f.Kind == EditWorks
-		r.Exists, r.Refuse = true, ""
-		if address {
-			r.Instance = foreignInstance
-		} else {
-			r.Addrs, r.TTL = foreignAddrs, 60
-		}
-	case EditNode:
-		r.Exists, r.Refuse = true, ""
-		if address {
-			r.Instance = instances[peer]
-		} else {
-			r.Addrs, r.TTL = t.addrsOf(peer), 60
-		}
-	case EditDelete:
-		lease := r.Lease
-		r = t.empty()
-		if f.Group&1 == 0 && lease.Holder != "" { // the lease is forgotten
-			r.Token, r.Lease = t.token(), lease
-		}
-	case EditTTL:
-		r.TTL = 3600
-	case EditAlias:
-		r.Exists, r.Refuse, r.Addrs = true, "alias", ""
-	case EditLease:
-		r.Lease = engine.Lease{}
-	}
-	if address && f.Kind >= EditTTL && f.Kind <= EditLease || !r.Exists && f.Kind != EditDelete {
-		return nil
-	}
-	w.edited = w.now
-	t.put(r, false)
-	token := t.now().Token
-	if f.Kind != EditAddrs && f.Kind != EditWorks && f.Kind != EditAlias || f.Group&1 == 0 {
-		return nil
-	}
-	return func() {
-		if t.now().Token == token {
-			t.put(t.empty(), false)
-		}
-	}
-}
-
 // freezeWriters freezes each node for a while just before it sends a write, once.
 func (w *world) freezeWriters(d time.Duration) func() {
 	for _, n := range w.nodes {
@@ -290,6 +201,34 @@ func (w *world) freezeWriters(d time.Duration) func() {
 	}
 }
 
+// crashWriter lets the next node whose write is carried out die, and starts it
+// again at the end.
+func (w *world) crashWriter() func() {
+	w.crash = true
+	return func() {
+		w.crash = false
+		for _, n := range w.crashed {
+			n.start()
+		}
+		w.crashed = w.crashed[:0]
+	}
+}
+
+// dies reports whether a node dies of a write that was carried out.
+func (w *world) dies(c *call, outcome engine.Outcome) bool {
+	if !w.crash || c.op == opRead || outcome != engine.Done || !c.n.up || c.n.boot != c.boot {
+		return false
+	}
+	w.crash = false
+	w.crashed = append(w.crashed, c.n)
+	w.cover.Faults[CrashWrite]++
+	if c.op == opFree {
+		w.cover.HalfDone++
+	}
+	c.n.die("dies of its write")
+	return true
+}
+
 // expect notes what the clean kill of a holder should lead to.
 func (w *world) expect(killed int) {
 	if w.plan.Regime != CleanKill {
@@ -297,6 +236,10 @@ func (w *world) expect(killed int) {
 	}
 	w.ranked, w.expected = w.bestRanked(), 0
 	for _, t := range w.targets {
+		if w.plan.All {
+			w.expectAll(t, killed)
+			continue
+		}
 		if t.last().holder == killed {
 			w.expected++
 			if t.kind == engine.Address {

@@ -34,6 +34,7 @@ type call struct {
 	to       engine.Value
 	cause    engine.Cause
 	why      offered // the offer that it is based on
+	judged   judged  // what it does, in mode all
 	deadline time.Duration
 	decided  time.Duration // by the node's clock
 }
@@ -82,7 +83,7 @@ func (n *node) do(a engine.Action) {
 // call prepares a call in the process and sends it.
 func (n *node) call(c call) {
 	w := n.w
-	c.n, c.boot, c.why, c.decided = n, n.boot, n.offer, n.clock()
+	c.n, c.boot, c.why, c.decided, c.judged = n, n.boot, n.offer, n.clock(), n.judged
 	if c.op != opRead {
 		w.tracef(n.id, "decides to %s %s, which %s has: %s", opNames[c.op], c.t.id, w.holderName(c.t, c.from), causeName(c.cause))
 	}
@@ -137,7 +138,9 @@ func (n *node) send(c call) {
 	default:
 		w.after(there, func() {
 			outcome, r := w.land(&c, false)
-			n.answer(&c, back, outcome, r)
+			if !w.dies(&c, outcome) {
+				n.answer(&c, back, outcome, r)
+			}
 		})
 	}
 }
@@ -164,7 +167,7 @@ func (w *world) land(c *call, lost bool) (engine.Outcome, engine.Reading) {
 	if c.op == opSwap {
 		outcome, r = c.t.swap(c.from, c.to, c.n.id)
 	} else {
-		outcome, r = c.t.release(c.from)
+		outcome, r = c.t.release(c.from, c.n.id)
 	}
 	w.landed(c, &before, outcome, lost)
 	return outcome, r
@@ -178,7 +181,7 @@ func (n *node) answer(c *call, wait time.Duration, outcome engine.Outcome, r eng
 		w.mix(uint64(c.op)<<4 | uint64(outcome))
 		if outcome == engine.Done {
 			if c.op != opRead || n.clock()-c.decided < engine.CallTime { // else it was given up, and another was begun
-				n.given[c.t.index].note(c.t, r)
+				n.given[c.t.index].note(n, c.t, r)
 				n.given[c.t.index].asked = c.decided
 			}
 			if n.lostToken != "" && r.Token == n.lostToken {

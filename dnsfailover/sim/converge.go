@@ -88,6 +88,9 @@ func (n *node) well() bool { return n.sick == 0 && n.sickCheck == 0 }
 // allWell reports whether every target that can be is where it belongs; why says
 // what is wrong. It holds what the world is like, not what nodes think.
 func (w *world) allWell() (ok bool, why string) {
+	if w.plan.All {
+		return w.allIn()
+	}
 	var candidates, healthy, alive int
 	for id, n := range w.nodes {
 		if !n.up || n.frozen > 0 || n.leaving {

@@ -10,7 +10,7 @@ import (
 
 const (
 	numWhys  = int(engine.Preferred) + 1
-	numTells = int(engine.Slept) + 1
+	numTells = int(engine.Dropped) + 1
 )
 
 // Coverage counts what happened in runs.
@@ -19,9 +19,11 @@ type Coverage struct {
 	Faults    [numFaults]int
 	Tells     [numTells]int                   // decisions that were told
 	Whys      [numWhys]int                    // reasons of decisions, offers and of waiting
-	Causes    [int(engine.Forced) + 1]int     // of the writes that landed
+	Causes    [int(engine.Quit) + 1]int       // of the writes that landed
 	Outcomes  [3][int(engine.Denied) + 1]int  // of reads, swaps and frees
 	Replies   [int(engine.Mismatched) + 1]int // to heartbeats
+
+	All allCoverage
 
 	Reads         int
 	Moves         int // targets that went from one node to another
@@ -31,6 +33,7 @@ type Coverage struct {
 	LateRefused   int // of them, of which the node was told nothing
 	Lost          int // writes that landed and whose answer was lost
 	Recognised    int // of them, known by the node as its own afterwards
+	HalfDone      int // of addresses that were freed, and the node died before it could claim them
 	TooLate       int // writes that could not be sent in time
 	WitnessFailed int
 	ControlFailed int
@@ -48,7 +51,7 @@ func (c *Coverage) Add(o *Coverage) {
 		add(c.Outcomes[i][:], o.Outcomes[i][:])
 	}
 	add(c.Replies[:], o.Replies[:])
-	to, from := c.others(), o.others()
+	to, from := append(c.others(), c.All.counters()...), append(o.others(), o.All.counters()...)
 	for i := range to {
 		*to[i].count += *from[i].count
 	}
@@ -57,6 +60,20 @@ func (c *Coverage) Add(o *Coverage) {
 func add(to, from []int) {
 	for i, n := range from {
 		to[i] += n
+	}
+}
+
+// allCoverage counts what happened in mode all.
+type allCoverage struct {
+	Schedules, Joins, Quits, PublicQuits, Gone, Silent, Dropped, Both, Strangers, Conversions, Refused int
+}
+
+func (c *allCoverage) counters() []counter {
+	return []counter{
+		{"schedules", &c.Schedules, 180}, {"joinings", &c.Joins, 400}, {"leavings", &c.Quits, 40}, {"for the public path", &c.PublicQuits, 2},
+		{"taken out when gone", &c.Gone, 40}, {"taken out when silent", &c.Silent, 40}, {"though it lived", &c.Dropped, 5},
+		{"joined and took out at once", &c.Both, 5}, {"strangers taken out", &c.Strangers, 2}, {"leases of mode one converted", &c.Conversions, 15},
+		{"refused writes", &c.Refused, 40},
 	}
 }
 
@@ -70,7 +87,7 @@ func (c *Coverage) others() []counter {
 	return []counter{
 		{"reads", &c.Reads, 10000}, {"moves", &c.Moves, 400}, {"hand-overs", &c.HandOvers, 100},
 		{"provisional claims", &c.Provisional, 10}, {"refused writes", &c.Refused, 150}, {"late writes refused", &c.LateRefused, 10},
-		{"answers lost", &c.Lost, 10}, {"lost answers recognised", &c.Recognised, 8}, {"writes not sent in time", &c.TooLate, 3},
+		{"answers lost", &c.Lost, 10}, {"lost answers recognised", &c.Recognised, 8}, {"writes not sent in time", &c.TooLate, 3}, {"died between freeing and claiming", &c.HalfDone, 3},
 		{"witness failed", &c.WitnessFailed, 500}, {"control failed", &c.ControlFailed, 500}, {"strangers asked", &c.ForeignAsked, 500},
 	}
 }
@@ -110,7 +127,11 @@ func (c *Coverage) rows() []row {
 	for _, o := range c.others() {
 		others.cells = append(others.cells, cell{o.name, *o.count, o.least})
 	}
-	return append(rows, others)
+	all := row{title: "mode all"}
+	for _, o := range c.All.counters() {
+		all.cells = append(all.cells, cell{o.name, *o.count, o.least})
+	}
+	return append(rows, others, all)
 }
 
 type row struct {

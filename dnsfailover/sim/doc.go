@@ -8,12 +8,16 @@
 // throttles, loses answers and executes late, probes, operators, and people who
 // edit the record by hand.
 //
+// In mode all a record has many holders: who is in it, and how everybody came in,
+// is a roll, and every write is judged as a change of that one.
+//
 // The world keeps its own books of what happened and of what each node was told,
 // and judges every write by them; it never asks the engine why. A breach is a
 // [Violation]; [Shrink] makes the schedule that led to it small enough to read.
 //
 //	go test ./dnsfailover/sim -run Simulation -v                       # 1,000 schedules, and how often what happened
 //	go test ./dnsfailover/sim -run Simulation -schedules 50000 -seed 7 # others
+//	go test ./dnsfailover/sim -run Simulation -schedules 50000 -all    # of them those of mode all
 //	go test ./dnsfailover/sim -run Replay -v -seed 7                   # the story of one
 //
 // The package imports nothing but the engine: its tests bring the core of the

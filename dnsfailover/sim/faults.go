@@ -15,6 +15,7 @@ const (
 	Freeze                       // the process stops running; its host still accepts
 	FreezeVM                     // the machine stops, and its clock
 	FreezeWrite                  // the process stops just before it sends its next write
+	CrashWrite                   // a process dies as soon as its next write is carried out, and before it hears of that
 	Exit                         // the process is told to stop, in good order
 	CutLink                      // two nodes don't reach each other
 	OneWay                       // one node does not reach another
@@ -55,7 +56,7 @@ const (
 )
 
 var faultNames = [numFaults]string{
-	"kill", "host down", "freeze", "freeze vm", "freeze before write", "exit", "cut link", "one way", "isolate", "split", "island",
+	"kill", "host down", "freeze", "freeze vm", "freeze before write", "crash after write", "exit", "cut link", "one way", "isolate", "split", "island",
 	"loss", "slow", "no public path", "no egress", "sick", "sick check", "all sick", "throttle", "outage", "lose reply", "late call",
 	"stale read", "slow send", "deny write", "deny read", "clock step", "wrong secret", "takeover", "release", "pause", "reload same",
 	"reload ttl", "reload hash", "edit addresses", "edit to what works", "edit delete", "edit ttl", "edit alias", "edit lease", "edit to node",
@@ -64,7 +65,7 @@ var faultNames = [numFaults]string{
 func (k FaultKind) String() string { return faultNames[k] }
 
 // Holder in [Fault.Node] is the node that has the home when the fault begins, or
-// node 0 if nobody has it.
+// node 0 if nobody has it. In mode all it is one of those that are in it.
 const Holder = -1
 
 // Everyone in [Fault.Node] is all nodes, for faults of an API.
@@ -91,8 +92,8 @@ var allFaults = func() (all [numFaults]FaultKind) {
 
 var regimeFaults = [numRegimes][]FaultKind{
 	Partitions: {CutLink, CutLink, OneWay, Isolate, Isolate, Split, Split, Island, Loss, Slow, NoPublic, NoEgress, Freeze, WrongSecret},
-	Nodes:      {Kill, Kill, HostDown, HostDown, Freeze, FreezeVM, FreezeWrite, Exit, Exit, Sick},
-	Calls:      {Throttle, Outage, LoseReply, LoseReply, LateCall, StaleRead, SlowSend, DenyWrite, DenyRead, ClockStep, NoEgress, FreezeWrite, Kill, Sick, Exit, OrderTakeover},
+	Nodes:      {Kill, Kill, HostDown, HostDown, Freeze, FreezeVM, FreezeWrite, CrashWrite, Exit, Exit, Sick},
+	Calls:      {Throttle, Outage, LoseReply, LoseReply, LateCall, StaleRead, SlowSend, DenyWrite, DenyRead, ClockStep, NoEgress, FreezeWrite, CrashWrite, Kill, Sick, Exit, OrderTakeover},
 	Operators:  {OrderTakeover, OrderRelease, OrderPause, ReloadSame, ReloadTTL, ReloadHash, EditAddrs, EditWorks, EditDelete, EditTTL, EditAlias, EditLease, EditNode, Exit, Kill},
 	Checks:     {Sick, Sick, SickCheck, SickAll, NoPublic, NoPublic, NoEgress, Kill},
 }
@@ -124,7 +125,7 @@ func drawFault(r *rand.Rand, s *Schedule, k FaultKind, at time.Duration) Fault {
 		if r.IntN(3) != 0 {
 			f.Node = Everyone
 		}
-	case FreezeWrite:
+	case FreezeWrite, CrashWrite:
 		f.Node = Everyone
 	case DenyWrite:
 		f.Node = r.IntN(s.Nodes) // the holder does not write, and would not know
@@ -145,6 +146,9 @@ func (s Shape) targets() int {
 	}
 	return 1
 }
+
+// records reports whether all targets of a shape hold the nodes' own addresses.
+func (s Shape) records() bool { return s == OneRecord || s == TwoRecords || s == CoreRecord }
 
 // end is when the last fault is over.
 func (s *Schedule) end() time.Duration {

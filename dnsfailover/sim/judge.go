@@ -29,6 +29,10 @@ func (w *world) judge(n *node, t *target, from engine.Reading, cause engine.Caus
 		w.fail("sleep", "%s writes %s and has not read it since it woke up", name, t.id)
 		return
 	}
+	if w.plan.All {
+		w.judgeAll(n, t, from, cause, to)
+		return
+	}
 	if address := t.kind == engine.Address; o == opFree && (!address || !from.Exists) || o == opSwap && address && from.Exists {
 		w.fail("I2", "%s wants to %s %s, which %s has", name, opNames[o], t.id, w.holderName(t, from))
 		return
@@ -108,8 +112,8 @@ func (w *world) judgeStranger(n *node, t *target, from engine.Reading, cause eng
 		w.fail("R4", "%s takes %s from a stranger with cause %q", nodeNames[n.id], t.id, causeName(cause))
 	case g.stranger != from.Token || g.strangerOK:
 		w.fail("R4", "%s takes %s from a stranger that works, or was not asked", nodeNames[n.id], t.id)
-	case w.now-g.failing < least-n.cfg.Interval:
-		w.fail("R4", "%s takes %s from a stranger after %s", nodeNames[n.id], t.id, stamp(w.now-g.failing))
+	case w.now-g.bad < least-n.cfg.Interval:
+		w.fail("R4", "%s takes %s from a stranger after %s", nodeNames[n.id], t.id, stamp(w.now-g.bad))
 	}
 }
 

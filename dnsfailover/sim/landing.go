@@ -25,6 +25,9 @@ func (w *world) landed(c *call, before *version, outcome engine.Outcome, lost bo
 	if outcome != engine.Done {
 		if outcome == engine.Conflict {
 			w.cover.Refused++
+			if w.plan.All {
+				w.cover.All.Refused++
+			}
 			if lost {
 				w.cover.LateRefused++
 			}
@@ -33,6 +36,9 @@ func (w *world) landed(c *call, before *version, outcome engine.Outcome, lost bo
 		return
 	}
 	now := t.last()
+	if w.plan.All && now.reading.Token == before.reading.Token {
+		return // it changes nothing
+	}
 	w.tracef(n.id, "its %s of %s lands: %s -> %s, epoch %d -> %d", opNames[c.op], t.id, w.holderName(t, before.reading), w.holderName(t, now.reading), before.reading.Lease.Epoch, now.reading.Lease.Epoch)
 	w.cover.Causes[c.cause]++
 	switch {
@@ -48,6 +54,10 @@ func (w *world) landed(c *call, before *version, outcome engine.Outcome, lost bo
 	if lost {
 		w.cover.Lost++
 		n.lostToken = now.reading.Token
+	}
+	if w.plan.All {
+		w.landedAll(c, before)
+		return
 	}
 	if c.op == opSwap && t.index > 0 && n.given[0].holder != n.id {
 		w.cover.Provisional++

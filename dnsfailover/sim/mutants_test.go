@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -133,10 +134,11 @@ func TestMutants(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range mutants {
+	for _, m := range slices.Concat(mutants, mutantsOfAll) {
 		t.Run(strings.ReplaceAll(m.name, " ", "_"), func(t *testing.T) {
 			bin := compile(t, root, m)
-			cmd := exec.CommandContext(t.Context(), bin, "-test.run", "^TestSimulation$", "-schedules", fmt.Sprint(most), "-first", "-test.timeout", "5m")
+			all := slices.ContainsFunc(mutantsOfAll, func(o mutant) bool { return o.name == m.name })
+			cmd := exec.CommandContext(t.Context(), bin, "-test.run", "^TestSimulation$", "-schedules", fmt.Sprint(most), "-first", fmt.Sprintf("-all=%t", all), "-test.timeout", "5m")
 			out, err := cmd.CombinedOutput()
 			v := found.FindSubmatch(out)
 			if err == nil || v == nil {

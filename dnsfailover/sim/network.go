@@ -123,6 +123,10 @@ func (n *node) sendOffer(a engine.SendOffer) {
 		w.fail("action", "%s offers to %q, which is no peer", nodeNames[n.id], a.Peer)
 		return
 	}
+	if w.plan.All {
+		w.fail("action", "%s offers what every node has", nodeNames[n.id])
+		return
+	}
 	w.cover.Whys[a.Offer.Why.Code]++
 	w.tracef(n.id, "offers %s the service: %s", nodeNames[to], a.Offer.Why)
 	// A peer that has just been started has no check to speak of, and one whose machine stood still takes an old one for a new one.
@@ -172,6 +176,11 @@ func (n *node) askWitness(a engine.AskWitness) {
 	w := n.w
 	started := n.clock()
 	at, version := w.now, w.targets[0].version(a.Reading.Token)
+	member := indexOf(nodeNames[:], a.Member)
+	if w.plan.All && (member < 0 || member == n.id || a.Reading.Addrs != nodeAddrs[member]) {
+		w.fail("action", "%s asks for %q at %q", nodeNames[n.id], a.Member, a.Reading.Addrs)
+		return
+	}
 	d := w.between(rtt/4, rtt)
 	w.after(d, func() {
 		ok, quick := false, false
@@ -184,11 +193,18 @@ func (n *node) askWitness(a engine.AskWitness) {
 		}
 		n.inProcess(wait, func() {
 			w.mix(2)
-			n.probes.witnessed(version, ok, at)
+			switch {
+			case version == nil:
+			case !w.plan.All:
+				n.probes.witnessed(version.claim, version.claimAt, ok, at)
+			case version.roll.has(member):
+				j := &version.roll.joins[member]
+				n.members[member].witnessed(j.id, j.at, ok, at)
+			}
 			if !ok && w.plan.Witness {
 				w.cover.WitnessFailed++
 			}
-			n.deliver(engine.WitnessDone{OK: ok, Started: started})
+			n.deliver(engine.WitnessDone{OK: ok, Started: started, Member: a.Member})
 		})
 	})
 }
@@ -237,7 +253,11 @@ func (n *node) askForeign(a engine.AskForeign) {
 		return
 	}
 	w.after(rtt, func() {
-		ok := !w.plan.Foreign || w.worksAt(t.holder(a.Reading)) && w.noEgress[n.id] == 0
+		works := w.worksAt(t.holder(a.Reading))
+		if w.plan.All {
+			works = w.anyWorks(a.Reading.Addrs)
+		}
+		ok := !w.plan.Foreign || works && w.noEgress[n.id] == 0
 		wait := rtt
 		if !ok {
 			wait = probeTime
@@ -245,7 +265,11 @@ func (n *node) askForeign(a engine.AskForeign) {
 		n.inProcess(wait, func() {
 			w.mix(4)
 			w.cover.ForeignAsked++
-			n.given[t.index].strange(w, a.Reading.Token, ok)
+			if w.plan.All {
+				n.given[t.index].suspect(w.now, a.Reading.Addrs, ok)
+			} else {
+				n.given[t.index].strange(w, a.Reading.Token, ok)
+			}
 			n.deliver(engine.ForeignDone{Target: a.Target, Token: a.Reading.Token, OK: ok})
 		})
 	})

@@ -50,8 +50,12 @@ type node struct {
 	reads    []looks        // by target
 	given    []given        // by target
 	probes   probes
+	members  [MaxNodes]probes // the witness of each node, in mode all
 	offer    offered
-	order    ordered
+	order    ordered       // the last takeover
+	release  released      // the last release, until a resume or takeover
+	judged   judged        // the last write, in mode all
+	fromOut  time.Duration // when it last left for its public path alone, in mode all; never if it did not
 	deniedAt time.Duration // when a call was last denied; never if it was not, or is allowed by now
 
 	deniedWrite bool // what was denied since is not reading alone
@@ -108,8 +112,12 @@ func (n *node) start() {
 	n.told, n.series = [MaxNodes]told{}, [MaxNodes]int8{}
 	n.given, n.reads = make([]given, len(w.targets)), make([]looks, len(w.targets))
 	n.probes, n.offer, n.order, n.deniedAt = probes{}, offered{}, ordered{}, never
+	n.members, n.release, n.fromOut = [MaxNodes]probes{}, released{}, never
 	n.failing, n.passing, n.healthKnown, n.healthy = 0, 0, false, false
 	n.freezeNext, n.busy = 0, 0
+	for i := range n.given {
+		n.given[i].dropped = never
+	}
 	n.configure()
 	w.change()
 	w.tracef(n.id, "starts")
@@ -128,7 +136,10 @@ func (n *node) configure() {
 	cfg := engine.Settings{
 		Node: nodeNames[n.id], Instance: instances[n.id], Boot: nodeNames[n.id] + "." + strconv.Itoa(int(n.boot)),
 		Failback: s.Failback, HoldDown: s.HoldDown, Interval: s.Interval, Fall: s.Fall, Rise: s.Rise,
-		Hash: "h" + strconv.Itoa(n.hash), Mode: "one",
+		Hash: "h" + strconv.Itoa(n.hash), Mode: modeOne,
+	}
+	if s.All {
+		cfg.Mode = engine.ModeAll
 	}
 	for p := range s.Nodes {
 		if p != n.id {

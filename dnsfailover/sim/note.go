@@ -4,6 +4,9 @@ import "github.com/caddy-ec2/caddy-ec2/dnsfailover/engine"
 
 // noteStep counts what changed in a node.
 func (w *world) noteStep(n *node, st *engine.State) {
+	if w.plan.All && n.release.on && st.Paused {
+		n.opPaused = true // a release in mode all lasts until somebody resumes it
+	}
 	if st.Waiting.Code != n.st.Waiting.Code {
 		w.cover.Whys[st.Waiting.Code]++
 		if st.Waiting.Code != engine.NoReason {

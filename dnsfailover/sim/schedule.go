@@ -34,10 +34,11 @@ const (
 	Fresh    Start = iota // nothing
 	Held                  // node 0 holds all, by a lease of an earlier life
 	Unleased              // they point at node 0, and there is no lease
+	Joined                // every node has joined in an earlier life, in mode all
 	numStarts
 )
 
-var startNames = [numStarts]string{"fresh", "held by lb1", "pointing at lb1 without a lease"}
+var startNames = [numStarts]string{"fresh", "held by lb1", "pointing at lb1 without a lease", "joined by all"}
 
 func (s Start) String() string { return startNames[s] }
 
@@ -50,6 +51,10 @@ type Schedule struct {
 	Nodes int // 2 to MaxNodes
 	Shape Shape
 	Start Start
+
+	// All is a service in mode all: the records hold the addresses of every healthy
+	// node. All targets are records then, and nobody is preferred.
+	All bool
 
 	// Settings of the engine, see there.
 	Interval, HoldDown, Failback time.Duration
@@ -89,7 +94,19 @@ func Plan(seed uint64) Schedule {
 	if r.IntN(25) == 0 {
 		s.Watch = 2 * time.Minute
 	}
+	all := rand.New(rand.NewPCG(seed, 0x94d049bb133111eb)) // apart, so that the other schedules stay as they are
+	if s.Shape.records() && s.Regime != HomeLost && all.IntN(2) == 0 {
+		s.All = true
+		s.Nodes = [...]int{2, 2, 3, 3, 3, 4, 4, 5, 6, 7}[all.IntN(10)]
+		s.Start = [...]Start{Fresh, Fresh, Held, Unleased, Joined, Joined}[all.IntN(6)]
+	}
 	s.Regime.fill(r, &s)
+	if s.All {
+		s.Prefer, s.Failback = nil, 0
+		if s.Regime > CleanKill && all.IntN(8) == 0 {
+			s.Faults = append(s.Faults, drawFault(all, &s, EditAddrs, between(all, 10*time.Second, 30*time.Second)))
+		}
+	}
 	return s
 }
 
@@ -170,7 +187,7 @@ func (g Regime) fill(r *rand.Rand, s *Schedule) {
 		}
 		f := drawFault(r, s, kinds[r.IntN(len(kinds))], at)
 		s.Faults = append(s.Faults, f)
-		if f.Kind == FreezeWrite || f.Kind >= Throttle && f.Kind <= DenyWrite && r.IntN(2) == 0 {
+		if f.Kind == FreezeWrite || f.Kind == CrashWrite || f.Kind >= Throttle && f.Kind <= DenyWrite && r.IntN(2) == 0 {
 			// A broken API shows only if somebody has to write.
 			cause := drawFault(r, s, [...]FaultKind{Kill, Exit, Sick, OrderTakeover, EditDelete}[r.IntN(5)], at+between(r, 0, max(f.For, 4*time.Second)))
 			s.Faults = append(s.Faults, cause)

@@ -83,7 +83,7 @@ func (s *Schedule) simpler() (all []Schedule) {
 			t.Faults[i].Target = 0
 		}
 	})
-	add(s.Start == Unleased, func(t *Schedule) { t.Start = Held })
+	add(s.Start == Unleased || s.Start == Joined, func(t *Schedule) { t.Start = Held })
 	return all
 }
 

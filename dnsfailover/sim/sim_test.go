@@ -19,6 +19,7 @@ import (
 var (
 	schedules = flag.Int("schedules", 1000, "how many schedules to run")
 	seed      = flag.Uint64("seed", 1, "seed of the first one")
+	onlyAll   = flag.Bool("all", false, "run only those of them that are of mode all")
 	first     = flag.Bool("first", false, "stop at the first violation, and say after how many schedules it came")
 )
 
@@ -45,7 +46,11 @@ func sweep(from uint64, count int, o Options) *tally {
 			w := newWorld()
 			for i := next.Add(1) - 1; i < int64(count); i = next.Add(1) - 1 {
 				s := from + uint64(i)
-				r := w.run(Plan(s), o)
+				plan := Plan(s)
+				if *onlyAll && !plan.All {
+					continue
+				}
+				r := w.run(plan, o)
 				t.add(s, &r)
 				if *first && r.Violation != nil {
 					next.Store(int64(count))
@@ -91,7 +96,7 @@ func TestSimulation(t *testing.T) {
 		t.Errorf("%s was broken in %d schedules, first by seed %d. As small as it gets:\n%s\nall of it: go test ./dnsfailover/sim -run Replay -v -seed %d",
 			name, all.times[name], s, strings.Join(r.Trace, "\n"), s)
 	}
-	if *schedules < 1000 {
+	if *schedules < 1000 || *onlyAll {
 		return
 	}
 	for _, m := range all.cover.Short() {

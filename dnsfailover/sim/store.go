@@ -31,6 +31,8 @@ type version struct {
 	before  int           // the holder before that
 	boot    int32         // the start of the holder that got it; 0 if it was none
 	claimer bool          // the holder got it by a write of its own
+	by      int           // who wrote it; nobody if it was no node
+	roll    *roll         // who is in it, in mode all
 }
 
 // Backend is a record that is kept elsewhere than in the simulator, such as in a
@@ -58,7 +60,9 @@ type target struct {
 	claims   int
 	backend  Backend // nil if it is abstract
 
-	silentAt time.Duration // when silence last moved it; never if it did not
+	silentAt time.Duration           // when silence last moved it; never if it did not
+	silent   [MaxNodes]time.Duration // when silence last took a node out of it, in mode all
+	joins    int                     // in mode all
 	nonces   nonces
 }
 
@@ -66,7 +70,11 @@ type target struct {
 func (w *world) makeTargets() {
 	shape := w.plan.Shape
 	add := func(id string, kind engine.Kind, shared bool) {
-		w.targets = append(w.targets, &target{w: w, index: len(w.targets), id: id, kind: kind, shared: shared, silentAt: never})
+		t := &target{w: w, index: len(w.targets), id: id, kind: kind, shared: shared, silentAt: never}
+		for i := range t.silent {
+			t.silent[i] = never
+		}
+		w.targets = append(w.targets, t)
 	}
 	switch shape {
 	case OneRecord, CoreRecord:
@@ -88,7 +96,7 @@ func (w *world) makeTargets() {
 		if shape == CoreRecord && w.opts.Backend != nil {
 			t.backend = w.opts.Backend(t.id, func() time.Duration { return w.now })
 		}
-		t.put(t.first(), false)
+		t.put(t.first(), nobody)
 	}
 }
 
@@ -101,8 +109,11 @@ func (t *target) first() engine.Reading {
 		return engine.Reading{Token: "eipassoc-0", Exists: true, Instance: instances[0]}
 	}
 	r := engine.Reading{Token: "v0", Exists: true, Addrs: t.addrsOf(0), TTL: 60}
-	if t.w.plan.Start == Held {
-		r.Lease = engine.Lease{Epoch: 7, Holder: nodeNames[0], Nonce: "lb1.0-1", Addrs: r.Addrs, Hash: "h0", Mode: "one"}
+	switch t.w.plan.Start {
+	case Joined:
+		r.Addrs, r.Lease = t.joined()
+	case Held:
+		r.Lease = engine.Lease{Epoch: 7, Holder: nodeNames[0], Nonce: "lb1.0-1", Addrs: r.Addrs, Hash: "h0", Mode: modeOne}
 	}
 	return r
 }
@@ -134,18 +145,18 @@ func (t *target) token() string {
 }
 
 // put makes r what the target holds.
-func (t *target) put(r engine.Reading, byClaim bool) {
+func (t *target) put(r engine.Reading, by int) {
 	if t.backend != nil {
 		t.backend.Edit(r)
 		r = t.backend.Now()
 	}
-	t.note(r, byClaim)
+	t.note(r, by)
 }
 
-// note enters what the target holds now in the books.
-func (t *target) note(r engine.Reading, byClaim bool) {
+// note enters what the target holds now in the books, and which node wrote it.
+func (t *target) note(r engine.Reading, by int) {
 	now := t.w.now
-	v := version{reading: r, at: now, holder: t.holder(r), claimAt: now, before: nobody, claimer: byClaim}
+	v := version{reading: r, at: now, holder: t.holder(r), claimAt: now, before: nobody, claimer: by >= 0, by: by}
 	if last := len(t.versions) - 1; last >= 0 {
 		old := &t.versions[last]
 		t.claims++
@@ -162,8 +173,11 @@ func (t *target) note(r engine.Reading, byClaim bool) {
 	} else {
 		v.claimAt = never
 	}
-	if v.claimAt == now && byClaim && v.holder >= 0 {
+	if v.claimAt == now && by >= 0 && v.holder >= 0 {
 		v.boot = t.w.nodes[v.holder].boot
+	}
+	if t.w.plan.All {
+		v.roll = t.enroll(&r, by)
 	}
 	t.versions = append(t.versions, v)
 }
@@ -213,6 +227,9 @@ func (t *target) holder(r engine.Reading) int {
 		return stranger
 	case t.kind == engine.Address:
 		return t.known(indexOf(instances[:], r.Instance))
+	case t.w.plan.All:
+		v := t.view(r.Addrs, &r.Lease)
+		return v.first()
 	case !t.shared:
 		return t.known(indexOf(nodeAddrs[:], r.Addrs))
 	case r.Addrs != sharedAddr:
@@ -241,7 +258,10 @@ func (t *target) swap(from engine.Reading, to engine.Value, by int) (engine.Outc
 	if t.backend != nil {
 		r, outcome := t.backend.Swap(from, to)
 		if outcome == engine.Done {
-			t.note(t.backend.Now(), true)
+			if t.w.plan.All && same(t.backend.Now(), t.now()) {
+				return outcome, r // it was there already: by the same write, sent again, of a node that leaves
+			}
+			t.note(t.backend.Now(), by)
 			if now := t.now(); !same(now, r) {
 				t.w.fail("I1", "%s holds %q after a swap, and %q was told", t.id, now.Token, r.Token)
 			}
@@ -260,23 +280,23 @@ func (t *target) swap(from engine.Reading, to engine.Value, by int) (engine.Outc
 		if cur.Exists {
 			return engine.Conflict, engine.Reading{}
 		}
-		t.put(engine.Reading{Token: t.token(), Exists: true, Instance: instances[by]}, true)
+		t.put(engine.Reading{Token: t.token(), Exists: true, Instance: instances[by]}, by)
 		return engine.Done, t.now()
 	}
 	if cur.Token != from.Token || cur.Refuse != "" {
 		return engine.Conflict, engine.Reading{}
 	}
-	t.put(engine.Reading{Token: t.token(), Exists: true, Addrs: to.Addrs, TTL: to.TTL, Lease: to.Lease}, true)
+	t.put(engine.Reading{Token: t.token(), Exists: true, Addrs: to.Addrs, TTL: to.TTL, Lease: to.Lease}, by)
 	return engine.Done, t.now()
 }
 
 // release is what a provider does when an association is ended.
-func (t *target) release(from engine.Reading) (engine.Outcome, engine.Reading) {
+func (t *target) release(from engine.Reading, by int) (engine.Outcome, engine.Reading) {
 	cur := t.now()
 	if !cur.Exists || cur.Token != from.Token {
 		return engine.Conflict, engine.Reading{}
 	}
-	t.put(t.empty(), true)
+	t.put(t.empty(), by)
 	return engine.Done, t.now()
 }
 

@@ -77,10 +77,16 @@ type given struct {
 
 	stranger   string // the token of what is none of ours and was asked about
 	strangerOK bool
-	failing    time.Duration // since when it does not work
+	bad        time.Duration // since when it does not work
+
+	// In mode all.
+	roll      *roll         // who is in the newest reading; nil if that is unknown
+	seen      [MaxNodes]int // the joins that it saw happen
+	dropped   time.Duration // when another node last took it out; never if none did
+	strangers []suspect
 }
 
-func (g *given) note(t *target, r engine.Reading) {
+func (g *given) note(n *node, t *target, r engine.Reading) {
 	index, claim, holder := t.find(r.Token), -1, t.holder(r)
 	if index >= 0 {
 		claim = t.versions[index].claim
@@ -93,6 +99,9 @@ func (g *given) note(t *target, r engine.Reading) {
 	if stale {
 		return
 	}
+	if t.w.plan.All && index >= 0 {
+		g.follow(n, t, index)
+	}
 	if g.newest.Token != "" && g.holder != holder && g.holder != nobody {
 		g.before = g.holder
 	}
@@ -101,7 +110,7 @@ func (g *given) note(t *target, r engine.Reading) {
 
 func (g *given) strange(w *world, token string, ok bool) {
 	if g.stranger != token || ok || g.strangerOK {
-		g.failing = w.now
+		g.bad = w.now
 	}
 	g.stranger, g.strangerOK = token, ok
 }
@@ -115,22 +124,28 @@ type probes struct {
 	started time.Duration // of that, by the world's clock
 
 	controlArmed, controlOK bool // it has passed since the start, and the last time
+	controlFails            int  // in a row
 }
 
-func (p *probes) witnessed(v *version, ok bool, started time.Duration) {
-	if v == nil || p.known && started < p.started {
+// witnessed takes in what the witness said of a claim that was made at a time.
+func (p *probes) witnessed(claim int, at time.Duration, ok bool, started time.Duration) {
+	if p.known && started < p.started {
 		return
 	}
-	if !p.known || p.claim != v.claim {
-		p.claim, p.armed = v.claim, false
+	if !p.known || p.claim != claim {
+		p.claim, p.armed = claim, false
 	}
 	p.known, p.ok, p.started = true, ok, started
-	p.armed = p.armed || ok && started >= v.claimAt
+	p.armed = p.armed || ok && started >= at
 }
 
 func (p *probes) controlled(ok bool) {
 	p.controlOK = ok
 	p.controlArmed = p.controlArmed || ok
+	p.controlFails++
+	if ok {
+		p.controlFails = 0
+	}
 }
 
 // offered is the last offer that a node got.
@@ -144,6 +159,13 @@ type offered struct {
 type ordered struct {
 	on bool
 	at time.Duration
+}
+
+// released is an operator's release, and the targets that the node has left since,
+// as bits.
+type released struct {
+	ordered
+	out uint8
 }
 
 // looks are the last readings of a target by a node.

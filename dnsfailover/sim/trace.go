@@ -29,6 +29,9 @@ func stamp(d time.Duration) string { return fmt.Sprintf("%.3fs", d.Seconds()) }
 func (s *Schedule) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "seed %d, %s: %d nodes, %s, %s; interval %s, fall %d, rise %d, hold_down %s", s.Seed, s.Regime, s.Nodes, s.Shape, s.Start, s.Interval, s.Fall, s.Rise, s.HoldDown)
+	if s.All {
+		b.WriteString(", mode all")
+	}
 	if s.Failback > 0 {
 		fmt.Fprintf(&b, ", failback %s", s.Failback.Round(time.Millisecond))
 	}
@@ -86,6 +89,10 @@ func (f *Fault) text(s *Schedule) string {
 
 // holderName names who has what a reading says.
 func (w *world) holderName(t *target, r engine.Reading) string {
+	if w.plan.All && r.Exists && r.Refuse == "" {
+		v := t.view(r.Addrs, &r.Lease)
+		return v.String()
+	}
 	switch h := t.holder(r); h {
 	case nobody:
 		return "nobody"
@@ -96,7 +103,7 @@ func (w *world) holderName(t *target, r engine.Reading) string {
 	}
 }
 
-var causeNames = [...]string{"no cause", "its own", "adopt", "absent", "holder silent", "holder gone", "offer", "holder defers", "stranger", "forced"}
+var causeNames = [...]string{"no cause", "its own", "adopt", "absent", "holder silent", "holder gone", "offer", "holder defers", "stranger", "forced", "join", "quit"}
 
 func causeName(c engine.Cause) string {
 	if int(c) < len(causeNames) {
@@ -105,4 +112,4 @@ func causeName(c engine.Cause) string {
 	return "unknown cause"
 }
 
-var whatNames = [...]string{"claimed", "lost", "moved", "resumed", "yielded", "offering", "accepted", "contested", "unable", "able", "waiting", "converged", "slept"}
+var whatNames = [...]string{"claimed", "lost", "moved", "resumed", "yielded", "offering", "accepted", "contested", "unable", "able", "waiting", "converged", "slept", "joined", "withdrew", "removed", "dropped"}

@@ -65,6 +65,8 @@ type world struct {
 	apis     [2][MaxNodes]api // by the kind of a target
 	denied   [][MaxNodes]denial
 	works    bool // what was edited in by hand works
+	crash    bool // the next node whose write is carried out dies of it
+	crashed  []*node
 
 	faultEnd  time.Duration // of the last fault
 	changed   time.Duration // when the connectivity last changed
@@ -106,6 +108,9 @@ func (w *world) run(s Schedule, o Options) Result {
 		w.handle(&e)
 	}
 	w.cover.Schedules++
+	if s.All {
+		w.cover.All.Schedules++
+	}
 	return Result{Violation: w.violation, Coverage: w.cover, Digest: w.digest, Steps: w.steps, End: w.now, Trace: w.trace}
 }
 

@@ -86,7 +86,7 @@ func (r *Record) Swap(from engine.Reading, to engine.Value) (engine.Reading, eng
 		switch {
 		case read != engine.Done:
 			return engine.Reading{}, engine.Unknown
-		case seen.Lease.Nonce == to.Lease.Nonce && seen.Lease.Holder == to.Lease.Holder:
+		case wrote(to.Lease, seen.Lease):
 			return seen, engine.Done
 		case seen.Token != from.Token:
 			return engine.Reading{}, engine.Conflict
@@ -95,6 +95,14 @@ func (r *Record) Swap(from engine.Reading, to engine.Value) (engine.Reading, eng
 		}
 	}
 	return engine.Reading{}, outcome
+}
+
+// wrote reports whether a lease that is read is that of a write.
+func wrote(to, seen engine.Lease) bool {
+	if to.Members != "" {
+		return seen == to // the nonce that it shows is that of one node
+	}
+	return seen.Nonce == to.Nonce && seen.Holder == to.Holder
 }
 
 // outcomeOf panics at an error that is not modelled.
@@ -143,9 +151,18 @@ func (r *Record) Edit(to engine.Reading) {
 		must(r.Cloud.SetRecord(r.Zone, s))
 	}
 	if to.Lease.Holder != "" {
-		text, err := record.Encode(to.Lease)
-		must(err)
-		must(r.Cloud.SetRecord(r.Zone, awstest.RecordSet{Name: record.LeaseName(r.name), Type: "TXT", TTL: int64(max(to.TTL, 1)), Values: []string{text}}))
+		leases := []engine.Lease{to.Lease}
+		for i, m := range to.Lease.List() {
+			l := engine.Lease{Epoch: m.Epoch, Holder: m.Node, Instance: m.Instance, Nonce: m.Nonce, Addrs: m.Addrs, Hash: m.Hash, Mode: to.Lease.Mode}
+			leases = append(leases[:i], l)
+		}
+		var values []string
+		for _, l := range leases {
+			text, err := record.Encode(l)
+			must(err)
+			values = append(values, text)
+		}
+		must(r.Cloud.SetRecord(r.Zone, awstest.RecordSet{Name: record.LeaseName(r.name), Type: "TXT", TTL: int64(max(to.TTL, 1)), Values: values}))
 	}
 }
 
@@ -165,4 +182,9 @@ func sets(in []awstest.RecordSet) []record.Set {
 		out = append(out, record.Set{Name: s.Name, Type: s.Type, TTL: int(s.TTL), Values: s.Values, Odd: odd})
 	}
 	return out
+}
+
+// Beside is another record of the same zone.
+func (r *Record) Beside(name string) *Record {
+	return &Record{Cloud: r.Cloud, Zone: r.Zone, name: name}
 }
