@@ -2,6 +2,7 @@ package caddyfile
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"flag"
 	"net"
@@ -14,11 +15,13 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	_ "github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	_ "github.com/caddyserver/caddy/v2/modules/caddyevents"
 	_ "github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	_ "github.com/caddyserver/caddy/v2/modules/caddyhttp/standard"
 	"github.com/google/go-cmp/cmp"
+	"github.com/libdns/libdns"
 	"go.uber.org/goleak"
 
 	_ "github.com/caddy-dns/route53"
@@ -35,6 +38,40 @@ func TestMain(m *testing.M) {
 		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"),
 		goleak.IgnoreAnyFunction("github.com/DeRuina/timberjack.(*Logger).millRun"),
 	)
+}
+
+func init() { caddy.RegisterModule(new(testDNS)) }
+
+// testDNS is a DNS provider that can do everything that is needed, but for comparing and swapping.
+type testDNS struct {
+	Token string `json:"token,omitempty"`
+}
+
+func (*testDNS) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "dns.providers.testdns", New: func() caddy.Module { return new(testDNS) }}
+}
+
+func (p *testDNS) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // its name
+	for d.NextBlock(0) {
+		if d.Val() != "token" {
+			return d.Errf("unrecognized subdirective '%s'", d.Val())
+		}
+		if !d.AllArgs(&p.Token) {
+			return d.ArgErr()
+		}
+	}
+	return nil
+}
+
+func (*testDNS) GetRecords(context.Context, string) ([]libdns.Record, error) { return nil, nil }
+
+func (*testDNS) SetRecords(_ context.Context, _ string, recs []libdns.Record) ([]libdns.Record, error) {
+	return recs, nil
+}
+
+func (*testDNS) DeleteRecords(_ context.Context, _ string, recs []libdns.Record) ([]libdns.Record, error) {
+	return recs, nil
 }
 
 const separator = "----------\n"
@@ -135,8 +172,8 @@ func TestAdaptedValidates(t *testing.T) {
 	asked := loopback(t)
 	for k, v := range map[string]string{
 		"EC2TEST_ROLE": "web", "EC2TEST_ZONE": "eu-west-1a", "EC2TEST_STATUS": "204", "EC2TEST_STATIC": "10.0.0.9:8080",
-		"EC2TEST_HOSTED_ZONE": "Z0EXAMPLE",
-		"AWS_REGION":          "", "AWS_DEFAULT_REGION": "", "AWS_PROFILE": "",
+		"EC2TEST_HOSTED_ZONE": "Z0EXAMPLE", "EC2TEST_EIP": "eipalloc-0123456789abcdef0", "EC2TEST_PRIVATE": "10.0.1.20",
+		"AWS_REGION": "", "AWS_DEFAULT_REGION": "", "AWS_PROFILE": "",
 		"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_SESSION_TOKEN": "",
 		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
 		"AWS_ENDPOINT_URL": asked.url, "AWS_EC2_METADATA_SERVICE_ENDPOINT": asked.url, "AWS_EC2_METADATA_DISABLED": "",

@@ -10,6 +10,7 @@ import (
 	"github.com/caddy-dns/route53"
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+	"github.com/libdns/libdns"
 	"go.uber.org/zap"
 )
 
@@ -28,7 +29,8 @@ type App struct {
 	ctx      caddy.Context
 	log      *zap.Logger
 	events   *caddyevents.App
-	provider *route53.Provider // nil if there is none
+	provider *route53.Provider   // nil if there is none
+	other    libdns.RecordGetter // the provider if it is another one, or nil
 	node     *node
 	pooled   bool
 	begin    sync.Once
@@ -68,7 +70,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("preparing failover: %w", err)
 	}
 	a.node, a.pooled = v.(*node), true
-	a.share = &share{cfg: &a.Config, provider: a.provider, log: a.log, tell: a.decided}
+	a.share = &share{cfg: &a.Config, provider: a.provider, other: a.other, log: a.log, tell: a.decided}
 	if a.PeersEC2 != nil {
 		a.share.fleet = newFleetPeers(a.PeersEC2, a.log, ctx.Storage())
 	}
@@ -90,11 +92,23 @@ func (a *App) loadProvider(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("dns: %w", err)
 	}
-	p, ok := v.(*route53.Provider)
-	if !ok {
-		return fmt.Errorf("dns: a provider of the type %T can't be used: only route53 can", v)
+	switch p := v.(type) {
+	case *route53.Provider:
+		a.provider = p
+		return nil
+	case libdns.RecordGetter:
+		a.other = p
+	default:
+		return fmt.Errorf("dns: the provider %T can't list records: use one that can", v)
 	}
-	a.provider = p
+	for i := range a.Services {
+		for _, r := range a.Services[i].Records {
+			// Whether the provider can do all that is needed shows here, and not when nobody looks.
+			if _, err := NewLibDNS(LibDNSOptions{Provider: a.other, Zone: r.Zone, Name: r.Name}); err != nil {
+				return fmt.Errorf("dns: %w", err)
+			}
+		}
+	}
 	return nil
 }
 
@@ -109,6 +123,10 @@ func (a *App) started() {
 	a.begin.Do(func() {
 		a.emitter = startEmitter(a.ctx, a.events, a.log)
 		a.node.attach(a.share)
+		if a.other != nil {
+			a.log.Warn("the DNS provider can't compare and swap, so what it holds is advisory: nodes that reach it, and not each other, "+
+				"may both move a record, one after the other", zap.String("provider", fmt.Sprintf("%T", a.other)))
+		}
 		go a.warnOfSystemd()
 	})
 }

@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
@@ -51,18 +50,31 @@ import (
 //			tls_ca   <file>
 //		}
 //		reference  <url> | own_address
-//		dns        route53 { <its options, such as hosted_zone_id> }
+//		dns        route53 { <its options, such as hosted_zone_id> } | <provider> { <its options> }
+//		dns_pause  <duration>
 //		register <name> {
 //			ttl        <duration>
 //			address    public | private
 //			deregister on_stop | never
+//			reap_after <duration> | never
 //			zone_id    <id>
 //		}
 //		service <name> {
+//			mode one | all
 //			record <name> {
 //				ttl     <duration>
 //				address public | private
 //				zone_id <id>
+//				zone    <name>
+//			}
+//			elastic_ip <eipalloc-id> | <address> {
+//				private_ip  auto | <address>
+//				interface   device <index> | <eni-id>
+//				region      <name>
+//				profile     <name>
+//				role_arn    <arn>
+//				external_id <id>
+//				endpoint    <url>
 //			}
 //			witness <url> {
 //				tls_ca <file>
@@ -132,6 +144,8 @@ func (c *Config) readOption(p *blockParser, option string) error {
 		return p.text(option, "<url> | own_address", &c.Reference)
 	case "dns":
 		return c.readDNS(p)
+	case "dns_pause":
+		return p.duration(option, span{minDNSPause, maxDNSPause}, &c.DNSPause)
 	case "hand_over":
 		return p.duration(option, span{minHandOver, maxHandOver}, &c.HandOver)
 	}
@@ -222,28 +236,6 @@ func (s *SelfCheck) readOption(p *blockParser, option string) error {
 	return p.unknown(option)
 }
 
-func (c *Config) readDNS(p *blockParser) error {
-	args, err := p.head("dns", 1, 1, "route53 { <its options, such as hosted_zone_id> }")
-	if err != nil {
-		return err
-	}
-	if err := checkProvider(args[0]); err != nil {
-		return p.Errf("dns: %v", err)
-	}
-	begin := *p.Dispenser
-	provider, err := caddyfile.UnmarshalModule(p.Dispenser, "dns.providers."+args[0])
-	if err != nil {
-		return err
-	}
-	c.DNSRaw = caddyconfig.JSONModuleObject(provider, "name", args[0], nil)
-	zone, err := c.providerZone()
-	if err != nil {
-		return begin.Errf("dns: %v", err)
-	}
-	*p.placeholders = *p.placeholders || strings.Contains(zone, "{")
-	return nil
-}
-
 func (c *Config) readRegister(p *blockParser) error {
 	args, err := p.head("register", 1, 1, "<name>")
 	if err != nil {
@@ -266,6 +258,8 @@ func (r *OwnName) readOption(p *blockParser, option string) error {
 		return p.word(option, &r.Address, addressPublic, addressPrivate)
 	case "deregister":
 		return p.word(option, &r.Deregister, "on_stop", "never")
+	case "reap_after":
+		return p.durationOr(option, "never", neverReap, span{minReap, maxReap}, &r.ReapAfter)
 	case "zone_id":
 		return p.text(option, "<id>", &r.ZoneID)
 	}
@@ -298,6 +292,10 @@ func (s *ServiceConfig) readOption(p *blockParser, option string) error {
 		return err
 	}
 	switch option {
+	case "mode":
+		return p.word(option, &s.Mode, modeOne, modeAll)
+	case "elastic_ip":
+		return s.readElasticIP(p)
 	case "witness":
 		return s.readWitness(p)
 	case "foreign_check":
@@ -346,6 +344,8 @@ func (s *ServiceConfig) readRecord(p *blockParser) error {
 			return p.word(option, &r.Address, addressPublic, addressPrivate)
 		case "zone_id":
 			return p.text(option, "<id>", &r.ZoneID)
+		case "zone":
+			return p.text(option, "<name>", &r.Zone)
 		}
 		return p.unknown(option)
 	})

@@ -16,14 +16,15 @@ var blocks = []struct {
 	name    string
 	options []string
 }{
-	{"dnsfailover", []string{"node", "instance", "address", "heartbeat", "peers", "self_check", "reference", "dns", "register", "service", "hand_over"}},
+	{"dnsfailover", []string{"node", "instance", "address", "heartbeat", "peers", "self_check", "reference", "dns", "dns_pause", "register", "service", "hand_over"}},
 	{"address", []string{"private", "public", "ipv6"}},
 	{"heartbeat", []string{"listen", "interval", "timeout", "fall", "rise", "secret_file", "secret", "allow_public"}},
 	{"peers ec2", []string{"tag", "asg", "filter", "port", "address", "refresh", "region", "profile", "role_arn", "external_id", "endpoint"}},
 	{"self_check", []string{"dial", "interval", "timeout", "fall", "rise", "tls_ca"}},
-	{"register", []string{"ttl", "address", "deregister", "zone_id"}},
-	{"service", []string{"record", "witness", "foreign_check", "prefer", "failback", "hold_down", "linger"}},
-	{"record", []string{"ttl", "address", "zone_id"}},
+	{"register", []string{"ttl", "address", "deregister", "reap_after", "zone_id"}},
+	{"service", []string{"mode", "record", "elastic_ip", "witness", "foreign_check", "prefer", "failback", "hold_down", "linger"}},
+	{"record", []string{"ttl", "address", "zone_id", "zone"}},
+	{"elastic_ip", []string{"private_ip", "interface", "region", "profile", "role_arn", "external_id", "endpoint"}},
 	{"witness", []string{"tls_ca"}},
 }
 
@@ -166,9 +167,22 @@ func (p *blockParser) word(option string, to *string, known ...string) error {
 }
 
 func (p *blockParser) duration(option string, within span, to *caddy.Duration) error {
-	args, err := p.args(option, 1, 1, "<duration>")
+	return p.durationOr(option, "", 0, within, to)
+}
+
+// durationOr is duration for an option that may have a word in its place, unless that is empty.
+func (p *blockParser) durationOr(option, word string, meaning caddy.Duration, within span, to *caddy.Duration) error {
+	usage := "<duration>"
+	if word != "" {
+		usage += " | " + word
+	}
+	args, err := p.args(option, 1, 1, usage)
 	if err != nil {
 		return err
+	}
+	if word != "" && args[0] == word {
+		*to = meaning
+		return nil
 	}
 	d, err := p.parseDuration(option, args[0])
 	if err != nil {

@@ -94,20 +94,34 @@ var cfgLines = map[string]struct{ lines, want string }{
 	"register.zone_id":    {"register a.example.com {\nzone_id Z1\n}", `"Z1"`},
 	"register.ttl":        {"register a.example.com {\nttl 5m\n}", `300000000000`},
 	"register.address":    {"register a.example.com {\naddress private\n}", `"private"`},
+	"register.reap_after": {"peers ec2 {\ntag a b\n}\nheartbeat {\nsecret {env.A}\n}\nregister {node}.example.com {\nreap_after 48h\n}", `172800000000000`},
 	"register.deregister": {"register a.example.com {\nderegister on_stop\n}", `"on_stop"`},
 
-	"services.records.name":    {"service s {\nrecord a.example.com\n}", `"a.example.com"`},
-	"services.records.zone_id": {"service s {\nrecord a.example.com {\nzone_id Z1\n}\n}", `"Z1"`},
-	"services.records.ttl":     {"service s {\nrecord a.example.com {\nttl 5m\n}\n}", `300000000000`},
-	"services.records.address": {"service s {\nrecord a.example.com {\naddress private\n}\n}", `"private"`},
-	"services.name":            {"service s {\nrecord a.example.com\n}", `"s"`},
-	"services.witness":         {"service s {\nrecord a.example.com\nwitness http://a.example.com/\n}", `"http://a.example.com/"`},
-	"services.witness_ca":      {"service s {\nrecord a.example.com\nwitness https://a.example.com/ {\ntls_ca /ca.pem\n}\n}", `"/ca.pem"`},
-	"services.foreign_check":   {"service s {\nrecord a.example.com\nforeign_check tcp :443\n}", `"tcp :443"`},
-	"services.prefer":          {"service s {\nrecord a.example.com\nprefer a b\n}", `["a","b"]`},
-	"services.failback":        {"service s {\nrecord a.example.com\nprefer a\nfailback after 5m\n}", `300000000000`},
-	"services.hold_down":       {"service s {\nrecord a.example.com\nhold_down 20s\n}", `20000000000`},
-	"services.linger":          {"service s {\nrecord a.example.com\nlinger 0\n}", `-1`},
+	"services.records.name":           {"service s {\nrecord a.example.com\n}", `"a.example.com"`},
+	"services.records.zone_id":        {"service s {\nrecord a.example.com {\nzone_id Z1\n}\n}", `"Z1"`},
+	"services.records.ttl":            {"service s {\nrecord a.example.com {\nttl 5m\n}\n}", `300000000000`},
+	"services.records.address":        {"service s {\nrecord a.example.com {\naddress private\n}\n}", `"private"`},
+	"services.records.zone":           {"service s {\nrecord a.example.com {\nzone example.com\n}\n}", `"example.com"`},
+	"dns_pause":                       {"dns_pause 1s\nservice s {\nrecord a.example.com {\nzone example.com\n}\n}", `1000000000`},
+	"services.mode":                   {"service s {\nmode all\nrecord a.example.com\n}", `"all"`},
+	"services.name":                   {"service s {\nrecord a.example.com\n}", `"s"`},
+	"services.witness":                {"service s {\nrecord a.example.com\nwitness http://a.example.com/\n}", `"http://a.example.com/"`},
+	"services.witness_ca":             {"service s {\nrecord a.example.com\nwitness https://a.example.com/ {\ntls_ca /ca.pem\n}\n}", `"/ca.pem"`},
+	"services.foreign_check":          {"service s {\nrecord a.example.com\nforeign_check tcp :443\n}", `"tcp :443"`},
+	"services.prefer":                 {"service s {\nrecord a.example.com\nprefer a b\n}", `["a","b"]`},
+	"services.failback":               {"service s {\nrecord a.example.com\nprefer a\nfailback after 5m\n}", `300000000000`},
+	"services.hold_down":              {"service s {\nrecord a.example.com\nhold_down 20s\n}", `20000000000`},
+	"services.elastic_ip.address":     {"service s {\nelastic_ip 203.0.113.10\n}", `"203.0.113.10"`},
+	"services.elastic_ip.private_ip":  {"service s {\nelastic_ip 203.0.113.10 {\nprivate_ip auto\n}\n}", `"auto"`},
+	"services.elastic_ip.interface":   {"service s {\nelastic_ip 203.0.113.10 {\ninterface eni-0123456789abcdef0\n}\n}", `"eni-0123456789abcdef0"`},
+	"services.elastic_ip.device":      {"service s {\nelastic_ip 203.0.113.10 {\ninterface device 2\n}\n}", `2`},
+	"services.elastic_ip.region":      {"service s {\nelastic_ip 203.0.113.10 {\nregion eu-west-1\n}\n}", `"eu-west-1"`},
+	"services.elastic_ip.profile":     {"service s {\nelastic_ip 203.0.113.10 {\nprofile p\n}\n}", `"p"`},
+	"services.elastic_ip.role_arn":    {"service s {\nelastic_ip 203.0.113.10 {\nrole_arn arn:aws:iam::123456789012:role/r\n}\n}", `"arn:aws:iam::123456789012:role/r"`},
+	"services.elastic_ip.external_id": {"service s {\nelastic_ip 203.0.113.10 {\nrole_arn arn:aws:iam::123456789012:role/r\nexternal_id xy\n}\n}", `"xy"`},
+	"services.elastic_ip.endpoint":    {"service s {\nelastic_ip 203.0.113.10 {\nendpoint https://ec2.example.com\n}\n}", `"https://ec2.example.com"`},
+
+	"services.linger": {"service s {\nrecord a.example.com\nlinger 0\n}", `-1`},
 }
 
 // cfgFields returns the paths of all fields that a configuration can hold.
@@ -174,7 +188,11 @@ func TestEveryFieldOfConfigHasAnOption(t *testing.T) {
 			if !ok {
 				t.Fatal("no line of a Caddyfile is known that sets it")
 			}
-			c, err := cfgParse("dnsfailover {\ndns route53 {\nhosted_zone_id Z0\n}\nservice first {\nrecord first.example.com\n}\n" + l.lines + "\n}")
+			begin := "dns route53 {\nhosted_zone_id Z0\n}\nservice first {\nrecord first.example.com\n}\n"
+			if path == "dns_pause" || path == "services.records.zone" {
+				begin = "dns test_memory\n" // which has no hosted zones
+			}
+			c, err := cfgParse("dnsfailover {\n" + begin + l.lines + "\n}")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -206,7 +224,8 @@ func TestProviderOfCaddyfile(t *testing.T) {
 func TestKnownOptionsAreRead(t *testing.T) {
 	enter := map[string]string{
 		"dnsfailover": "%", "address": "address {\n%\n}", "heartbeat": "heartbeat {\n%\n}", "self_check": "self_check tcp a:1 {\n%\n}", "register": "register a.b {\n%\n}",
-		"peers ec2": "peers ec2 {\n%\n}", "service": "service s {\n%\n}", "record": "service s {\nrecord a.b {\n%\n}\n}", "witness": "service s {\nwitness http://a.b/ {\n%\n}\n}",
+		"peers ec2": "peers ec2 {\n%\n}", "service": "service s {\n%\n}", "record": "service s {\nrecord a.b {\n%\n}\n}", "elastic_ip": "service s {\nelastic_ip 203.0.113.10 {\n%\n}\n}",
+		"witness": "service s {\nwitness http://a.b/ {\n%\n}\n}",
 	}
 	for _, b := range blocks {
 		for _, option := range append([]string{"nothing_known"}, b.options...) {

@@ -30,6 +30,7 @@ const (
 	maxHandOver     = 10 * time.Minute
 	maxLinger       = time.Hour
 	noLinger        = -1
+	addressLinger   = 5 * time.Second // where no name points at the node itself: who is there is cut off anyway
 )
 
 // Config is what `dnsfailover` is told, in a Caddyfile or in JSON. All strings may hold global placeholders such as
@@ -62,7 +63,16 @@ type Config struct {
 
 	// The DNS provider of all records: `route53`, with the hosted zone's id, which each record may override. Secrets in it are
 	// placeholders, or better none at all: without them those of the environment, or the role of the instance, are used.
+	//
+	// Any other module of `dns.providers` that can list, set and delete records will do, too, but no such one can compare and
+	// swap. So what it holds is advisory: nodes that reach it, and not each other, may both move the record, one after the other.
+	// Each record then names its zone. It is not for register, nor for mode all.
 	DNSRaw json.RawMessage `json:"dns,omitempty" caddy:"namespace=dns.providers inline_key=name"`
+
+	// How long a writer waits between the lease and the addresses, so that another writer shows. It has to be longer than the provider
+	// takes to list the zone, write a record and show it, and the same on all nodes. Not for route53, which can compare and swap.
+	// Default: 500ms; 10ms to 2s.
+	DNSPause caddy.Duration `json:"dns_pause,omitempty"`
 
 	// Names of this node alone, kept at its present address. Default: none.
 	Register []OwnName `json:"register,omitempty"`
@@ -109,7 +119,8 @@ type HeartbeatConfig struct {
 
 // PeerQuery says which running EC2 instances are nodes, and how they are reached. This node itself may be among them. What EC2
 // last said counts while it does not answer, and a node leaves when a second answer does not hold it either. One that holds a
-// service is a peer for as long as the record names it.
+// service is a peer for as long as the record names it, or the Elastic IP is there. At most 32 instances can be nodes: while more
+// match, the nodes stay who they were.
 type PeerQuery struct {
 	// The AWS region to look in. Default: the AWS_REGION environment variable or the profile's region, else the region of
 	// the instance.
@@ -170,18 +181,30 @@ type OwnName struct {
 	ZoneID string `json:"zone_id,omitempty"`
 	// Default: 60s; in whole seconds, up to 24h.
 	TTL caddy.Duration `json:"ttl,omitempty"`
-	// Which address the name has: `public` (the default; with the IPv6 address, if there is one) or `private`.
+	// Which address the name has: `public` (the default; with the IPv6 address, if there is one) or `private`. It is never the
+	// Elastic IP of a service: while the node has no other public address the name stays as it is, and the status says why.
 	Address string `json:"address,omitempty"`
 	// When the name goes: `never` (the default), or `on_stop`, at the exit of the process, but not at a reload.
 	Deregister string `json:"deregister,omitempty"`
+	// How long the instance of another node must have been terminated until that node's name by this pattern is deleted, 1h to 8760h.
+	// Only for names with a placeholder, and with peers_ec2. Default: 24h there, and otherwise never; -1 (`reap_after never` in a
+	// Caddyfile) is never.
+	ReapAfter caddy.Duration `json:"reap_after,omitempty"`
 }
 
-// ServiceConfig is what one node at a time holds: the names that clients use.
+// ServiceConfig is what one node at a time holds: the names that clients use, or the address itself.
 type ServiceConfig struct {
 	// For people, logs and the admin API, the same on all nodes.
 	Name string `json:"name,omitempty"`
-	// The DNS names that point at the node that has the service. The first is the home of the epoch. At least one is needed.
+	// `one` (the default): one node at a time has the service. `all`: every healthy node has it, and the records hold the addresses
+	// of all of them. That is for records in Route 53 alone.
+	Mode string `json:"mode,omitempty"`
+	// The DNS names that point at the node that has the service. The first is the home of the epoch. At least one is needed, unless
+	// there is an elastic_ip.
 	Records []ServiceRecord `json:"records,omitempty"`
+	// The Elastic IP that the node gets which has the service. Records of public addresses hold it then, on whatever node it is.
+	// Default: none.
+	ElasticIP *ElasticIPConfig `json:"elastic_ip,omitempty"`
 
 	// The service as clients reach it: an https or http URL that is asked at the address of whoever holds the service. It
 	// passes only while that one works, so a holder that it finds is not dead, whatever the heartbeat says. Default: none.
@@ -201,8 +224,8 @@ type ServiceConfig struct {
 	// can't be told from the move itself; at most 24h.
 	HoldDown caddy.Duration `json:"hold_down,omitempty"`
 	// How long this node goes on serving, at the exit of the process, after a peer has taken the service, for resolvers that
-	// still have the old answer, up to 1h. Default: the TTL of the first record, but 1h if that is less. -1 (`linger 0` in a Caddyfile) is
-	// none.
+	// still have the old answer, up to 1h. Default: the TTL of the first record, but 1h if that is less; with an Elastic IP, of the
+	// first one that does not hold that, and 5s if there is none. -1 (`linger 0` in a Caddyfile) is none.
 	Linger caddy.Duration `json:"linger,omitempty"`
 }
 
@@ -212,9 +235,11 @@ type ServiceRecord struct {
 	Name string `json:"name,omitempty"`
 	// The hosted zone, if it is not that of the DNS provider.
 	ZoneID string `json:"zone_id,omitempty"`
+	// The name of the zone, such as `example.com`, for a DNS provider other than route53, which needs it.
+	Zone string `json:"zone,omitempty"`
 	// Default: 60s; in whole seconds, up to 24h. Clients find the new holder that long after a move, at worst.
 	TTL caddy.Duration `json:"ttl,omitempty"`
-	// Which address of the node it has: `public` (the default) or `private`.
+	// Which address of the node it has: `public` (the default; in a service with an Elastic IP that one) or `private`.
 	Address string `json:"address,omitempty"`
 
 	id string // set by prepare: the name, with the zone where an earlier record has the same

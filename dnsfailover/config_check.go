@@ -3,7 +3,6 @@ package dnsfailover
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -45,10 +44,11 @@ func (c *Config) prepare() error {
 	}
 	f.of("hand_over", span{minHandOver, maxHandOver}.check(time.Duration(c.HandOver)))
 	c.checkNames(&f)
+	c.checkElasticIPs(&f)
 	for i := range c.Services {
 		c.Services[i].check(&f, time.Duration(leastHoldDown(c.Heartbeat)))
 	}
-	if zone, err := c.checkDNS(); err != nil {
+	if zone, err := c.checkDNS(&f); err != nil && (c.hasNames() || len(c.DNSRaw) > 0) {
 		f.of("dns", err)
 	} else if err := c.checkZones(zone); err != nil {
 		f = append(f, err)
@@ -125,11 +125,17 @@ func (c *Config) fill() {
 			s.Dial = net.JoinHostPort("127.0.0.1", cmp.Or(u.Port(), port))
 		}
 	}
+	if c.advisory() {
+		c.DNSPause = cmp.Or(c.DNSPause, caddy.Duration(libdnsPause))
+	}
 	c.HandOver = cmp.Or(c.HandOver, caddy.Duration(defaultHandOver))
 	for i := range c.Register {
 		r := &c.Register[i]
 		r.TTL = cmp.Or(r.TTL, caddy.Duration(defaultTTL))
 		r.Address, r.Deregister = cmp.Or(r.Address, addressPublic), cmp.Or(r.Deregister, "never")
+		if r.ReapAfter == 0 && c.canReap(r.Name) {
+			r.ReapAfter = caddy.Duration(defaultReap)
+		}
 	}
 	for i := range c.Services {
 		s := &c.Services[i]
@@ -141,10 +147,26 @@ func (c *Config) fill() {
 			}
 		}
 		s.HoldDown = cmp.Or(s.HoldDown, max(caddy.Duration(defaultHoldDown), leastHoldDown(h)))
-		if s.Linger == 0 && len(s.Records) > 0 {
-			s.Linger = min(s.Records[0].TTL, caddy.Duration(maxLinger))
+		if s.ElasticIP != nil {
+			s.ElasticIP.PrivateIP = cmp.Or(s.ElasticIP.PrivateIP, privateAuto)
+		}
+		s.Mode, s.Linger = cmp.Or(s.Mode, modeOne), cmp.Or(s.Linger, s.defaultLinger())
+	}
+}
+
+// defaultLinger is how long clients may go on to ask the node that they have found before.
+func (s *ServiceConfig) defaultLinger() caddy.Duration {
+	for i := range s.Records {
+		if r := &s.Records[i]; !s.sharedAddress(r) {
+			return min(r.TTL, caddy.Duration(maxLinger))
 		}
 	}
+	return caddy.Duration(addressLinger)
+}
+
+// sharedAddress reports whether a record holds the Elastic IP.
+func (s *ServiceConfig) sharedAddress(r *ServiceRecord) bool {
+	return s.ElasticIP != nil && r.Address != addressPrivate
 }
 
 // leastHoldDown is when silence can have been noticed after a move (R9, R4). With less, R7 would protect from nothing.
@@ -246,6 +268,18 @@ func (s *SelfCheck) check(f *faults, before []SelfCheck) {
 
 func (s *ServiceConfig) check(f *faults, leastHoldDown time.Duration) {
 	name := "service " + s.Name + ": "
+	f.of(name+"mode", oneOf(s.Mode, modeOne, modeAll))
+	if s.Mode == modeAll {
+		if s.ElasticIP != nil {
+			f.add("%smode all has no elastic_ip: an address is with one node at a time; remove one of them", name)
+		}
+		if len(s.Prefer) > 0 {
+			f.add("%smode all has no prefer: all healthy nodes have the service; remove one of them", name)
+		}
+		if s.Failback != 0 {
+			f.add("%smode all has no failback: a node has the service again as soon as it is healthy; remove one of them", name)
+		}
+	}
 	if s.Witness != "" {
 		f.of(name+"witness", checkURL(s.Witness))
 		f.of(name+"witness tls_ca", checkCA(s.WitnessCA, s.Witness))
@@ -273,56 +307,4 @@ func (s *ServiceConfig) check(f *faults, leastHoldDown time.Duration) {
 	if s.Linger != noLinger {
 		f.of(name+"linger", span{0, maxLinger}.check(time.Duration(s.Linger)))
 	}
-}
-
-// checkDNS checks what the provider was told, and finds its hosted zone, if there is one. It does not need the provider itself, and
-// its errors show nothing of what is in it but the zone.
-func (c *Config) checkDNS() (zone string, err error) {
-	if zone, err = c.providerZone(); err != nil || zone == "" {
-		return "", err
-	}
-	if zone, err = expand.Global(caddy.NewReplacer(), zone); err != nil {
-		return "", err
-	}
-	if zone, err = checkZone(zone); err != nil {
-		return "", fmt.Errorf("hosted_zone_id: %w", err)
-	}
-	return zone, nil
-}
-
-// providerZone is the hosted zone of the provider, as it is written. It is an error if the provider can't be used, or if a secret is
-// written into the configuration.
-func (c *Config) providerZone() (string, error) {
-	if len(c.DNSRaw) == 0 {
-		return "", errors.New("there is none: write dns route53 { hosted_zone_id Z0123456789ABCDEFGHIJ }")
-	}
-	var p struct {
-		Name    string `json:"name"`
-		Zone    string `json:"hosted_zone_id"`
-		Key     string `json:"secret_access_key"`
-		Session string `json:"session_token"`
-	}
-	if json.Unmarshal(c.DNSRaw, &p) != nil {
-		return "", errors.New(`it is not an object with texts, such as {"name": "route53", "hosted_zone_id": "Z0123456789ABCDEFGHIJ"}`)
-	}
-	if p.Name == "" {
-		return "", errors.New(`the name of the provider is missing: add "name": "route53"`)
-	}
-	if err := checkProvider(p.Name); err != nil {
-		return "", err
-	}
-	for _, s := range []struct{ option, secret string }{{"secret_access_key", p.Key}, {"session_token", p.Session}} {
-		if s.secret != "" && !secretPlaceholder.MatchString(s.secret) {
-			return "", fmt.Errorf("%s: %w", s.option, errLiteralSecret)
-		}
-	}
-	return p.Zone, nil
-}
-
-// checkProvider holds the provider to the one that can do what the rules need.
-func checkProvider(name string) error {
-	if name != "route53" {
-		return fmt.Errorf("%q is not supported: of the providers only route53 can swap a record for exactly what was read", name)
-	}
-	return nil
 }

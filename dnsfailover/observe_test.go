@@ -228,8 +228,9 @@ func TestObserved(t *testing.T) {
 // Over reloads everything is still there; a service that is asked for and not there is an error; without failover there is none.
 func TestObservedOverReloads(t *testing.T) {
 	o := newObservedNode(t)
+	others := decisions.get("www")[0] // those of other tests
 	o.must(o.load("www"))
-	o.eventually("the service to be claimed", o.active)
+	o.eventually("the service to be claimed, and that to be counted", func() bool { return o.active() && decisions.get("www")[0] > others })
 	before := decisions.get("www")
 	o.calls()
 	for i := range 3 {

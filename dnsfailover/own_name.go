@@ -17,15 +17,19 @@ type ownName struct {
 	Name string // as [record.Name] gives it
 	Zone string // the id of the hosted zone
 
-	// Addrs are the addresses in the form of [record.Addrs]. Empty is a node that does not know them (yet): the name
-	// stays as it is, and the status says so.
-	Addrs string
+	// Addrs are the addresses in the form of [record.Addrs]. Empty is a node that has none that the name could get, or does not
+	// know them (yet), for the reason in Why: the name stays as it is, and the status says so.
+	Addrs, Why string
 
 	TTL    int  // in seconds
 	OnStop bool // whether stop deletes it
 
 	// Node and Instance say in the lease beside the name whose it is. Both are needed.
 	Node, Instance string
+
+	// Place says there where EC2 knows the instance: region and account. Only names with it are ever reaped. Empty if it is not
+	// known, and then the lease stays as it is.
+	Place string
 }
 
 // key is what makes two own names the same record.
@@ -56,12 +60,14 @@ type ownNames struct {
 	log    *zap.Logger
 	alive  func(instance string) bool
 	open   func(a *awsAccess, zone, name string) (ownTarget, error)
+	list   func(ctx context.Context, a *awsAccess, zone, name string) ([]ownLease, error)
 	ctx    context.Context // of the calls
 	cancel context.CancelFunc
 	work   sync.WaitGroup // the keepers
 
 	mu      sync.Mutex
 	keepers map[ownKey]*ownKeeper
+	reaper  *ownReaper // nil before there is something to reap
 	ended   bool
 }
 
@@ -69,7 +75,7 @@ type ownNames struct {
 // it must also be true as long as there are peers that have neither answered nor timed out. It is called concurrently, and
 // must not wait for anything.
 func newOwnNames(log *zap.Logger, alive func(instance string) bool) *ownNames {
-	o := &ownNames{log: log, alive: alive, open: openOwn, keepers: map[ownKey]*ownKeeper{}}
+	o := &ownNames{log: log, alive: alive, open: openOwn, list: listOwn, keepers: map[ownKey]*ownKeeper{}}
 	o.ctx, o.cancel = context.WithCancel(context.Background())
 	return o
 }
@@ -135,6 +141,9 @@ func (o *ownNames) stop(ctx context.Context) {
 		}
 	}
 	o.ended = true
+	if o.reaper != nil {
+		o.reaper.set(nil)
+	}
 	o.mu.Unlock()
 
 	var wg sync.WaitGroup

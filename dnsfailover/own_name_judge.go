@@ -48,7 +48,7 @@ func judgeOwn(want ownName, r engine.Reading, epoch uint64, converged bool, aliv
 			"it belongs to instance %q (node %q), which is alive, or not yet known to be dead: give each node a name of its own",
 			l.Instance, l.Holder)}}
 	case l.Instance == want.Instance && l.Holder == want.Node && r.Exists && r.Addrs == want.Addrs && l.Addrs == want.Addrs &&
-		(converged || r.TTL == want.TTL):
+		(want.Place == "" || l.Hash == want.Place) && (converged || r.TTL == want.TTL):
 		return ownVerdict{state: ownRegistered}
 	default:
 		return ownVerdict{write: true}

@@ -1,6 +1,7 @@
 package dnsfailover
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -173,8 +174,7 @@ func (k *ownKeeper) attempt(ctx context.Context, access *awsAccess, want ownName
 		}
 	}()
 	if want.Addrs == "" {
-		return ownFailed, &outcomeError{engine.Denied, errors.New("this node has no address for the name: " +
-			"give it one, or register the name with the other kind of address (public or private)")}
+		return ownFailed, &outcomeError{engine.Denied, errors.New("the name stays as it is: " + cmp.Or(want.Why, "this node has no address for the name"))}
 	}
 	if err := k.opened(access); err != nil {
 		return ownFailed, err
@@ -195,7 +195,7 @@ func (k *ownKeeper) attempt(ctx context.Context, access *awsAccess, want ownName
 	}
 	to := engine.Value{Addrs: want.Addrs, TTL: want.TTL, Lease: engine.Lease{
 		Epoch: max(seen.Lease.Epoch, k.epoch) + 1, Holder: want.Node, Instance: want.Instance,
-		Nonce: rand.Text()[:16], Addrs: want.Addrs, Mode: ownMode,
+		Nonce: rand.Text()[:16], Addrs: want.Addrs, Mode: ownMode, Hash: want.Place,
 	}}
 	k.known = false
 	made, err := k.target.Swap(ctx, seen, to)

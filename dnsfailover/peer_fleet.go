@@ -13,13 +13,16 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/caddy-ec2/caddy-ec2/dnsfailover/engine"
 	"github.com/caddy-ec2/caddy-ec2/internal/awsconf"
 	"github.com/caddy-ec2/caddy-ec2/internal/fleet"
 )
 
 // firstAnswer bounds the wait for EC2, or the store, at the start. A node that knows nobody would take itself for the only one.
 const firstAnswer = 10 * time.Second
+
+// maxFleet is how many instances can be nodes, each of which asks all others. A query that matches more is most likely one that also
+// matches backends: nobody would know which of them to ask.
+const maxFleet = 32
 
 // fleetPeers finds the other nodes through EC2.
 //
@@ -141,28 +144,6 @@ func (w *watchedFleet) close() {
 	w.Close()
 }
 
-// follow asks for these instances by their ids, and for no others.
-func (f *fleetPeers) follow(ids []string) {
-	for id, w := range f.holders {
-		if !slices.Contains(ids, id) {
-			w.close()
-			delete(f.holders, id)
-		}
-	}
-	for _, id := range ids {
-		if f.holders[id] != nil || f.stopped() {
-			continue
-		}
-		q, err := f.query.oneQuery(id)
-		if err != nil { // it differs from the one that was checked by a filter alone
-			f.log.Error("looking for the holder of a service", zap.String("instance", id), zap.Error(err))
-			continue
-		}
-		f.log.Info("a record names an instance that is none of the nodes; EC2 is asked whether it runs", zap.String("instance", id))
-		f.holders[id] = f.watch(q, fleet.Options{Refresh: f.options.Refresh})
-	}
-}
-
 // errFleetUnknown is the state before EC2 has ever answered.
 var errFleetUnknown = errors.New("EC2 has not said yet which nodes there are, and without them this one does not act")
 
@@ -178,6 +159,10 @@ func (f *fleetPeers) peers(ctx context.Context, w *wanted, holding func(context.
 	state, err := f.known(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if n := len(state.Instances); n > maxFleet {
+		return nil, fmt.Errorf("%d running instances match %s, which is more than the %d nodes that can be: give the nodes a tag of their own; "+
+			"until then they stay as they are", n, f.all.Query(), maxFleet)
 	}
 	now := map[string]string{}
 	for _, in := range state.Instances {
@@ -215,28 +200,24 @@ func (f *fleetPeers) peers(ctx context.Context, w *wanted, holding func(context.
 	return at, nil
 }
 
-// whereabouts is where an instance outside of the fleet is asked, and false if EC2 says that it does not run. While EC2 has not
-// said anything it is where it was.
-func (f *fleetPeers) whereabouts(ctx context.Context, id string) (where string, runs bool) {
-	w := f.holders[id]
-	if w == nil {
-		return f.last[id], true
+// running are the ids of the nodes that EC2 shows, in their order.
+func (f *fleetPeers) running() (ids []string) {
+	for _, in := range f.all.State().Instances {
+		ids = append(ids, in.ID)
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookUpTime)
-	defer cancel()
-	select {
-	case <-ctx.Done():
-	case <-f.ended:
-	case <-w.first:
+	return ids
+}
+
+// has reports whether an instance is one of the nodes that EC2 shows.
+func (f *fleetPeers) has(id string) bool { return slices.Contains(f.running(), id) }
+
+// problem says what is wrong with the query itself, as EC2 answers it; empty if nothing is.
+func (f *fleetPeers) problem(self string) string {
+	if f == nil || f.all == nil || f.all.State().Origin != fleet.API || f.has(self) {
+		return ""
 	}
-	switch s := w.State(); {
-	case s.Origin != fleet.API:
-		return f.last[id], true
-	case len(s.Instances) == 0:
-		return "", false
-	default:
-		return f.query.addressOf(s.Instances[0]), true
-	}
+	return fmt.Sprintf("this instance, %s, is not found by its own query (%s), so the others, which ask the same, do not find it either: "+
+		"give it what the query asks for, or correct the query", self, f.all.Query())
 }
 
 // known is the fleet, waited for if need be.
@@ -258,54 +239,4 @@ func (f *fleetPeers) known(ctx context.Context) (*fleet.State, error) {
 		return nil, fmt.Errorf("%w: %w", errFleetUnknown, s.Err)
 	}
 	return nil, errFleetUnknown
-}
-
-// holders are the instances that the targets of a setup name, by service. What a target that has not been read yet named before
-// counts until it is.
-func (u *setup) holders(context.Context) map[string][]string {
-	all, before := map[string][]string{}, u.wanted().holders
-	for key, s := range u.loop.Status().Services {
-		for i := range s.Targets {
-			if !s.Targets[i].Known {
-				all[key] = slices.Clone(before[key])
-			}
-		}
-		for i := range s.Targets {
-			if s.Targets[i].Known {
-				all[key] = named(all[key], &s.Targets[i].Reading)
-			}
-		}
-	}
-	return all
-}
-
-// readHolders is for a node that begins. Without it, it would take a peer that it has not heard yet, such as a machine that
-// starts, for the holder that it does not know. What can't be read now is read by the rules later.
-func (s *share) readHolders(ctx context.Context) map[string][]string {
-	ctx, cancel := context.WithTimeout(ctx, lookUpTime)
-	defer cancel()
-	all := map[string][]string{}
-	for i := range s.cfg.Services {
-		c := &s.cfg.Services[i]
-		for _, r := range c.Records {
-			t, err := s.target(recordAt{r.ZoneID, r.Name})
-			if err != nil {
-				continue
-			}
-			if reading, err := t.Read(ctx); err == nil {
-				all[c.key()] = named(all[c.key()], &reading)
-			}
-		}
-	}
-	return all
-}
-
-// named adds the instances that a reading names.
-func named(ids []string, r *engine.Reading) []string {
-	for _, id := range []string{r.Lease.Instance, r.Instance} {
-		if r.Exists && id != "" && !slices.Contains(ids, id) {
-			ids = append(ids, id)
-		}
-	}
-	return ids
 }

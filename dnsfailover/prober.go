@@ -49,7 +49,7 @@ type probeOf struct{ service, what string }
 
 // ProbeStatus is how the last probe of a kind ended.
 type ProbeStatus struct {
-	What  string    `json:"what"` // witness, reference, or the record whose addresses were asked
+	What  string    `json:"what"` // witness, in mode all witness of a node, reference, or the record whose addresses were asked
 	OK    bool      `json:"ok"`
 	Error string    `json:"error,omitempty"` // why not
 	Ended time.Time `json:"ended"`
@@ -100,8 +100,15 @@ func (p *prober) Witness(ctx context.Context, service string, home engine.Readin
 	w := witness{url: s.witness, roots: roots, noRoots: noRoots, service: service, holder: home.Lease.Holder, secrets: p.secrets}
 	addrs := addrsOf(home)
 	errs := askAny(ctx, addrs[:min(len(addrs), maxAsked)], w.ask)
-	return p.note(service, "witness", errs)
+	what := "witness"
+	if home.Lease.Members != "" {
+		what = witnessOf(home.Lease.Holder)
+	}
+	return p.note(service, what, errs)
 }
+
+// witnessOf names the probe of one of the nodes in a record of mode all.
+func witnessOf(node string) string { return "witness of " + node }
 
 // Control implements [Prober]. Any answer of the reference will do, whatever its status: the way there is what matters.
 func (p *prober) Control(ctx context.Context, service string) bool {

@@ -70,6 +70,7 @@ func newSetup(w *wanted, log *zap.Logger, tell func(string, engine.Tell)) (*setu
 	u.check(w)
 	u.own = newOwnNames(log, u.alive)
 	u.own.set(w.share.access, w.own)
+	u.own.reap(u.reaping(w))
 	return u, nil
 }
 
@@ -94,7 +95,8 @@ func (u *setup) prepare(w *wanted) *setupError {
 // become runs something else from now on. What is wanted as before goes on as it is, and what can't be had does too.
 func (u *setup) become(w *wanted) *setupError {
 	was := u.wanted()
-	if was.share == w.share && sameSelf(was.self, w.self) && slices.Equal(was.peers, w.peers) && maps.EqualFunc(was.gone, w.gone, slices.Equal) {
+	if was.share == w.share && sameSelf(was.self, w.self) && slices.Equal(was.peers, w.peers) && maps.EqualFunc(was.gone, w.gone, slices.Equal) &&
+		maps.Equal(was.elastic, w.elastic) && was.missing == nil && w.missing == nil && slices.Equal(was.own, w.own) {
 		u.mu.Lock()
 		u.now = w // the look may be fresh, or stale, now
 		u.mu.Unlock()
@@ -112,6 +114,7 @@ func (u *setup) become(w *wanted) *setupError {
 		u.checks.set(w.share.cfg)
 	}
 	u.own.set(w.share.access, w.own)
+	u.own.reap(u.reaping(w))
 	u.mu.Lock()
 	u.now = w
 	u.mu.Unlock()

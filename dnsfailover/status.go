@@ -54,10 +54,13 @@ type StatusProblem struct {
 // StatusService is a service as this node sees it.
 type StatusService struct {
 	Name string `json:"name"`
+	// Mode is one, or all if every healthy node is to have the service.
+	Mode string `json:"mode"`
 	// Role is starting (this node does not know enough to act), standby or active.
 	Role string `json:"role"`
-	// Holder is the name of the node at which the first record points. It is empty for nobody, for somebody that is none of
-	// the nodes, and before the record has been read.
+	// Holder is the name of the node at which the first record points, or which has the Elastic IP if there is no record. It is
+	// empty for nobody, for somebody that is none of the nodes, and before that has been read; in mode all it is the node that
+	// joined last.
 	Holder string `json:"holder,omitempty"`
 	// Epoch counts the moves of the service; it is the highest number seen. Provisional is that under which this node holds other
 	// targets while the first one can't be read, or 0.
@@ -99,9 +102,18 @@ type StatusProbe struct {
 type StatusTarget struct {
 	Name string `json:"name"`
 	Kind string `json:"kind"` // record or address
+	// Zone is the id of the hosted zone, or the name of one that is not in Route 53.
 	Zone string `json:"zone_id,omitempty"`
+	// Advisory: the DNS provider can't compare and swap.
+	Advisory bool `json:"advisory,omitempty"`
+	// Holder is the name of the node that has it. It is empty for nobody, for somebody that is none of the nodes, before it has been
+	// read, and in mode all, where Members are those that it points at.
+	Holder  string         `json:"holder,omitempty"`
+	Members []StatusMember `json:"members,omitempty"`
+	// Association is that of an Elastic IP, which is left out while it is free.
+	Association *StatusAssociation `json:"association,omitempty"`
 	// Wanted is what it holds when this node has it. Holds is what it held when it was read, with the TTL in seconds and the
-	// lease beside it; all are left out if it is absent.
+	// lease beside it; all are left out if it is absent. Of an Elastic IP Holds is the address itself, whoever has it.
 	Wanted string       `json:"wanted,omitempty"`
 	Holds  string       `json:"holds,omitempty"`
 	TTL    int          `json:"ttl,omitempty"`
@@ -127,6 +139,23 @@ type StatusLease struct {
 	Instance string `json:"instance,omitempty"`
 	Nonce    string `json:"nonce"`
 	Holds    string `json:"holds"` // what the record was given; anything else in it was edited by somebody
+}
+
+// StatusMember is a node in a record of mode all.
+type StatusMember struct {
+	Node     string `json:"node"`
+	Instance string `json:"instance,omitempty"`
+	Epoch    uint64 `json:"epoch"` // of its joining
+	Holds    string `json:"holds"` // its addresses
+	// Witness asks for the service at its addresses. There is none of this node itself, and in records but the first.
+	Witness *StatusProbe `json:"witness,omitempty"`
+}
+
+// StatusAssociation is that of an Elastic IP with an instance.
+type StatusAssociation struct {
+	ID         string `json:"id"`
+	Allocation string `json:"allocation,omitempty"` // the id of the Elastic IP
+	Instance   string `json:"instance,omitempty"`   // or the network interface, if that is on no instance
 }
 
 // StatusPeer is another node.
@@ -159,6 +188,8 @@ type StatusPeerService struct {
 	SameDefinition bool `json:"same_definition"`
 	// Unseen: it does not reach the service at the holder, though it did.
 	Unseen bool `json:"unseen"`
+	// UnseenOf are the nodes of a service of mode all at which it does not reach the service, though it did.
+	UnseenOf []string `json:"unseen_of,omitempty"`
 	// Hears are the names of the nodes that answer it.
 	Hears []string `json:"hears,omitempty"`
 }
@@ -172,6 +203,7 @@ func (n *node) status() (Status, bool) {
 	v := view{snapshot: s}
 	if u := s.setup; u != nil {
 		v.wanted, v.loop, v.checks, v.own = u.wanted(), u.loop.Status(), u.checks.status(), u.own.status()
+		v.reap = u.own.reapProblem()
 		v.rejected = rejectedBy(u)
 		v.probes = map[string][]ProbeStatus{}
 		for key := range v.loop.Services {
@@ -199,6 +231,7 @@ type view struct {
 	loop     LoopStatus
 	checks   []SelfCheckStatus
 	own      []ownStatus
+	reap     string                   // why own names are not reaped, or empty
 	probes   map[string][]ProbeStatus // by the keys of the services
 	rejected map[Rejection]uint64
 }

@@ -14,6 +14,9 @@ func (v *view) problems(s *Status) (all []StatusProblem) {
 	if err := v.wanted.self.Stale; err != nil {
 		add("identity", "the addresses are those of an earlier look, because this one failed: %s", shorten(err.Error()))
 	}
+	if text := v.wanted.share.fleet.problem(v.wanted.self.Instance); text != "" {
+		add("peers", "%s", shorten(text))
+	}
 	for i := range s.Peers {
 		p := &s.Peers[i]
 		switch sameName, sameInstance := p.Name == s.Node, p.Instance == s.Instance; {
@@ -34,6 +37,9 @@ func (v *view) problems(s *Status) (all []StatusProblem) {
 	}
 	for i := range s.Services {
 		v.serviceProblems(s, &s.Services[i], add)
+	}
+	if v.reap != "" {
+		add("register", "%s", shorten(v.reap))
 	}
 	for _, o := range s.OwnNames {
 		if o.Error != "" {
@@ -57,10 +63,14 @@ func (v *view) serviceProblems(s *Status, c *StatusService, add func(about, form
 	about := "service " + c.Name
 	for _, t := range c.Targets {
 		switch {
+		case t.Untouchable != "" && t.Kind == "address":
+			add(about, "the Elastic IP %s is never moved: %s; take another one", t.Name, t.Untouchable)
 		case t.Untouchable != "":
 			add(about, "the record %s is never overwritten: %s; delete it, or name another one", t.Name, t.Untouchable)
 		case t.Denied && t.Error != "":
 			add(about, "%s", t.Error)
+		case t.Age < 0 && t.Error != "": // nor does it know who has the service
+			add(about, "%s; this node takes nothing over before %s can be read: check what it was told of it, such as a key, and the way there", t.Error, t.Name)
 		}
 	}
 	for _, p := range c.Peers {

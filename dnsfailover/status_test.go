@@ -27,8 +27,8 @@ func viewPair(t *testing.T) *view {
 	cfg := &Config{
 		Reference: "own_address",
 		Services: []ServiceConfig{
-			{Name: "www", Witness: "https://www.example.com/", HoldDown: caddy.Duration(5 * time.Minute), Records: []ServiceRecord{{Name: "lb.example.com", ZoneID: "Z1"}}},
-			{Name: "api", HoldDown: caddy.Duration(time.Minute), Records: []ServiceRecord{{Name: "api.example.com", ZoneID: "Z2"}}},
+			{Name: "www", Mode: "one", Witness: "https://www.example.com/", HoldDown: caddy.Duration(5 * time.Minute), Records: []ServiceRecord{{Name: "lb.example.com", ZoneID: "Z1"}}},
+			{Name: "api", Mode: "one", HoldDown: caddy.Duration(time.Minute), Records: []ServiceRecord{{Name: "api.example.com", ZoneID: "Z2"}}},
 		},
 	}
 	settings := func(id string) engine.Settings {

@@ -15,8 +15,30 @@ import (
 // maxStatusText bounds a text that comes from outside, in bytes.
 const maxStatusText = 500
 
-// guarantee is that of Route 53 records, the only targets there are.
-const guarantee = "compare-and-swap: a write lands only on the value that was judged, and the name is absent at no moment"
+// What holds for every move of a target.
+const (
+	guaranteeRoute53  = "compare-and-swap: a write lands only on the value that was judged, and the name is absent at no moment"
+	guaranteeAdvisory = "advisory: the DNS provider can't compare and swap, so nodes that reach it, and not each other, may both move the record, " +
+		"one after the other"
+	guaranteeAddress = "Elastic IP: only the association that was judged is ended, the first who claims the free address has it, " +
+		"and in between nobody has it"
+)
+
+// guarantee is what holds for every move of a service.
+func (v *view) guarantee(c *ServiceConfig) string {
+	var all []string
+	switch {
+	case len(c.Records) == 0:
+	case v.wanted.share.other != nil:
+		all = append(all, guaranteeAdvisory)
+	default:
+		all = append(all, guaranteeRoute53)
+	}
+	if c.ElasticIP != nil {
+		all = append(all, guaranteeAddress)
+	}
+	return strings.Join(all, "; ")
+}
 
 // status makes a view readable.
 func (v *view) status() Status {
@@ -63,10 +85,10 @@ func (v *view) service(c *ServiceConfig) StatusService {
 	s, runs := v.loop.Services[c.key()]
 	st := &s.State
 	out := StatusService{
-		Name: c.Name, Role: st.Role.String(), Holder: shorten(s.Holder), Epoch: st.Epoch, Provisional: st.Provisional,
+		Name: c.Name, Mode: c.Mode, Role: st.Role.String(), Holder: shorten(s.Holder), Epoch: st.Epoch, Provisional: st.Provisional,
 		Healthy: st.Health.Known && st.Health.OK, Paused: st.Paused, Leaving: st.Leaving,
 		HoldDown: seconds(time.Duration(c.HoldDown)), HoldingDown: st.Waiting.Code == engine.HoldingDown,
-		Guarantee: guarantee, Detection: detection(&s, c.Witness != ""),
+		Guarantee: v.guarantee(c), Detection: detection(&s, c.Witness != ""),
 		Witness: v.probe(st.Witness, c.Witness != "", v.ended(c, "witness")),
 		Control: v.probe(st.Control, v.wanted.share.cfg.Reference != "", v.ended(c, "reference")),
 		Targets: []StatusTarget{}, Peers: []StatusPeerService{},
@@ -78,14 +100,14 @@ func (v *view) service(c *ServiceConfig) StatusService {
 		out.Waiting = shorten(st.Waiting.String())
 	}
 	for i := range s.Targets {
-		out.Targets = append(out.Targets, v.target(c, &s.Targets[i]))
+		out.Targets = append(out.Targets, v.target(c, &s, &s.Targets[i]))
 	}
 	for i := range st.Peers {
 		p := &st.Peers[i]
 		b := &p.Body
 		out.Peers = append(out.Peers, StatusPeerService{
 			Address: p.ID, Name: shorten(b.Name), Active: b.Active, Epoch: b.Epoch, Healthy: b.Healthy, Able: b.Able, Doubtful: b.Doubtful,
-			Leaving: b.Leaving, Paused: b.Paused, SameDefinition: b.Hash == s.Settings.Hash, Unseen: b.Unseen, Hears: b.Hears,
+			Leaving: b.Leaving, Paused: b.Paused, SameDefinition: b.Hash == s.Settings.Hash, Unseen: b.Unseen, UnseenOf: b.UnseenOf, Hears: b.Hears,
 		})
 	}
 	return out
@@ -94,6 +116,9 @@ func (v *view) service(c *ServiceConfig) StatusService {
 // detection says when a silent holder is taken for dead (R4).
 func detection(s *ServiceStatus, witness bool) string {
 	cfg := &s.Settings
+	if cfg.Mode == modeAll && len(cfg.Peers) > 0 {
+		return detectionOfMembers(cfg, witness)
+	}
 	if s.State.Role == engine.Active || len(cfg.Peers) == 0 {
 		return ""
 	}
@@ -110,6 +135,17 @@ func detection(s *ServiceStatus, witness bool) string {
 		}
 	}
 	return fmt.Sprintf(text, holder, n, time.Duration(n)*cfg.Interval, why)
+}
+
+// detectionOfMembers says when a silent node is taken out of a record of mode all.
+func detectionOfMembers(cfg *engine.Settings, witness bool) string {
+	n := 2 * cfg.Fall
+	late := fmt.Sprintf("after %d missed heartbeats (%s)", n, time.Duration(n)*cfg.Interval)
+	if !witness {
+		return "another node is taken out " + late + ", which is twice fall, because there is no witness"
+	}
+	return fmt.Sprintf("another node is taken out after %d missed heartbeats (%s) if its witness fails, too, and %s if that has not passed since it joined",
+		cfg.Fall, time.Duration(cfg.Fall)*cfg.Interval, late)
 }
 
 // probe is what the engine makes of a probe, and why the last one of its kind did not pass.
@@ -134,33 +170,6 @@ func (v *view) ended(c *ServiceConfig, what string) *ProbeStatus {
 	p := all[i]
 	p.Error = shorten(p.Error)
 	return &p
-}
-
-func (v *view) target(c *ServiceConfig, t *TargetStatus) StatusTarget {
-	out := StatusTarget{Name: t.ID, Kind: "record", Wanted: t.Addrs, Foreign: v.ended(c, t.ID), Denied: t.Denied, Age: -1}
-	if t.Kind == engine.Address {
-		out.Kind = "address"
-	}
-	if i := slices.IndexFunc(c.Records, func(r ServiceRecord) bool { return r.target() == t.ID }); i >= 0 {
-		out.Zone = c.Records[i].ZoneID
-	}
-	if t.Known {
-		r := &t.Reading
-		out.Age = seconds(t.Age)
-		out.Holds, out.TTL, out.Untouchable = shorten(r.Addrs+r.Instance), r.TTL, shorten(r.Refuse)
-		if l := r.Lease; l.Holder != "" {
-			out.Lease = &StatusLease{
-				Epoch: l.Epoch, Holder: shorten(l.Holder), Instance: shorten(l.Instance), Nonce: shorten(l.Nonce), Holds: shorten(l.Addrs),
-			}
-		}
-	}
-	if t.Called {
-		out.Outcome = t.Outcome.String()
-	}
-	if t.Err != nil {
-		out.Error = shorten(t.Err.Error())
-	}
-	return out
 }
 
 // peer is a peer as the heartbeats show it, which are the same for all services.

@@ -1,162 +1,37 @@
+//go:build linux
+
 package dnsfailover
 
 import (
-	"bufio"
 	"context"
-	"encoding/base64"
-	"errors"
 	"fmt"
 	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/libdns/rfc2136"
-
 	"github.com/caddy-ec2/caddy-ec2/dnsfailover/engine"
+	"github.com/caddy-ec2/caddy-ec2/internal/knottest"
 )
 
-// knot is a Knot DNS with a zone, example.com, that two keys may transfer and the first of them update (RFC 2136, TSIG).
+// knot is a DNS server with a zone, example.com, that two keys may transfer and one of them update (RFC 2136, TSIG).
 type knot struct {
-	t       testing.TB
-	bin     string
-	dir     string
-	port    int
-	process *exec.Cmd
-	lines   sync.WaitGroup
-}
-
-// knotSecret is that of a key by its name.
-func knotSecret(key string) string {
-	return base64.StdEncoding.EncodeToString([]byte(fmt.Sprintf("%-32s", key)))
+	*knottest.Server
+	t testing.TB
 }
 
 func newKnot(t testing.TB) *knot {
 	t.Helper()
-	bin, err := exec.LookPath("knotd")
-	if err != nil {
-		t.Skipf("without a DNS server that takes updates (apt-get install knot): %v", err)
-	}
-	k := &knot{t: t, bin: bin, dir: t.TempDir()}
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	k.port = l.Addr().(*net.TCPAddr).Port
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	k.file("zone", `$ORIGIN example.com.
-$TTL 3600
-@ SOA ns1 admin 1 3600 600 86400 60
-@ NS ns1
-ns1 A 127.0.0.1
-other TXT "one" "two \"three\""
-other TYPE65280 \# 1 00
-`)
-	k.file("knot.conf", fmt.Sprintf(`
-server:
-    rundir: %[1]q
-    listen: 127.0.0.1@%[2]d
-    udp-workers: 1
-    tcp-workers: 1
-    background-workers: 1
-log:
-  - target: stderr
-    any: info
-database:
-    storage: %[1]q
-key:
-  - id: writer
-    algorithm: hmac-sha256
-    secret: %[3]s
-  - id: reader
-    algorithm: hmac-sha256
-    secret: %[4]s
-acl:
-  - id: write
-    key: writer
-    action: [transfer, update]
-  - id: read
-    key: reader
-    action: transfer
-zone:
-  - domain: example.com
-    storage: %[1]q
-    file: zone
-    acl: [write, read]
-`, k.dir, k.port, knotSecret("writer"), knotSecret("reader")))
-	t.Cleanup(k.stop)
-	k.start()
-	return k
-}
-
-func (k *knot) file(name, text string) {
-	k.t.Helper()
-	if err := os.WriteFile(filepath.Join(k.dir, name), []byte(text), 0o600); err != nil {
-		k.t.Fatal(err)
-	}
-}
-
-// start returns when the server answers.
-func (k *knot) start() {
-	k.t.Helper()
-	k.process = exec.Command(k.bin, "-c", filepath.Join(k.dir, "knot.conf"))
-	out, err := k.process.StderrPipe()
-	if err != nil {
-		k.t.Fatal(err)
-	}
-	if err := k.process.Start(); err != nil {
-		k.t.Fatal(err)
-	}
-	started := make(chan bool, 1)
-	var said strings.Builder
-	k.lines.Go(func() {
-		seen := false
-		for s := bufio.NewScanner(out); s.Scan(); {
-			if !seen {
-				fmt.Fprintln(&said, s.Text())
-			}
-			if !seen && strings.Contains(s.Text(), "server started") {
-				seen = true
-				started <- true
-			}
-		}
-		if !seen {
-			started <- false
-		}
-	})
-	if !<-started {
-		k.t.Fatalf("knotd has not started:\n%s", said.String())
-	}
-}
-
-// stop ends the server, if there is one.
-func (k *knot) stop() {
-	if k.process == nil {
-		return
-	}
-	if err := k.process.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		k.t.Error(err)
-	}
-	k.lines.Wait()
-	if err := k.process.Wait(); err != nil {
-		k.t.Error(err)
-	}
-	k.process = nil
+	return &knot{knottest.New(t), t}
 }
 
 // target is that of a node with a key, and a process of its own.
 func (k *knot) target(key, secret string) *LibDNS {
 	k.t.Helper()
 	t, err := NewLibDNS(LibDNSOptions{
-		Provider: &rfc2136.Provider{KeyName: key, KeyAlg: "hmac-sha256", Key: secret, Server: fmt.Sprint("127.0.0.1:", k.port)},
-		Zone:     "example.com", Name: svc, Pause: 50 * time.Millisecond,
+		Provider: k.Provider(key, secret), Zone: knottest.Zone, Name: svc, Pause: 50 * time.Millisecond,
 	})
 	if err != nil {
 		k.t.Fatal(err)
@@ -164,14 +39,14 @@ func (k *knot) target(key, secret string) *LibDNS {
 	return t
 }
 
-func (k *knot) node() *LibDNS { return k.target("writer", knotSecret("writer")) }
+func (k *knot) node() *LibDNS { return k.target(knottest.Writer, knottest.Secret(knottest.Writer)) }
 
 // resolve asks the server as clients do.
 func (k *knot) resolve(want string) {
 	k.t.Helper()
 	r := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		var d net.Dialer
-		return d.DialContext(ctx, network, fmt.Sprint("127.0.0.1:", k.port))
+		return d.DialContext(ctx, network, k.Addr())
 	}}
 	got, err := r.LookupHost(k.t.Context(), svc+".")
 	slices.Sort(got)
@@ -194,24 +69,24 @@ func TestLibDNSKnot(t *testing.T) {
 	wantError(t, err, engine.Conflict)
 
 	// A key that the server does not know, a wrong secret, and a key that may only read.
-	_, err = k.target("nobody", knotSecret("writer")).Read(t.Context())
+	_, err = k.target("nobody", knottest.Secret(knottest.Writer)).Read(t.Context())
 	wantError(t, err, engine.Unknown, "zone transfer")
-	wrong := k.target("writer", knotSecret("reader"))
+	wrong := k.target(knottest.Writer, knottest.Secret(knottest.Reader))
 	_, err = wrong.Swap(t.Context(), created, value(3, "lb1", 60, "127.0.0.11"))
 	wantError(t, err, engine.Busy, "nothing was sent", "zone transfer")
-	reader := k.target("reader", knotSecret("reader"))
+	reader := k.target(knottest.Reader, knottest.Secret(knottest.Reader))
 	from := libRead(t, reader)
 	_, err = reader.Swap(t.Context(), from, value(3, "lb1", 60, "127.0.0.11"))
 	wantError(t, err, engine.Unknown, "does not show the lease")
 	k.resolve("127.0.0.12")
 
 	// The server goes away, and comes back with what it had.
-	k.stop()
+	k.Stop()
 	_, err = lb1.Read(t.Context())
 	wantError(t, err, engine.Unknown, "connection refused")
 	_, err = lb1.Swap(t.Context(), from, value(3, "lb1", 60, "127.0.0.11"))
 	wantError(t, err, engine.Busy, "nothing was sent", "connection refused")
-	k.start()
+	k.Start()
 	restarted := k.node()
 	if r := libRead(t, restarted); r.Token != from.Token || r.Addrs != "127.0.0.12" || r.TTL != 30 || r.Lease.Holder != "lb2" {
 		t.Errorf("after a restart it reads %+v", r)

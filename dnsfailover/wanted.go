@@ -15,19 +15,23 @@ import (
 	"time"
 
 	"github.com/caddy-dns/route53"
+	"github.com/libdns/libdns"
 	"go.uber.org/zap"
 
 	"github.com/caddy-ec2/caddy-ec2/dnsfailover/engine"
-	"github.com/caddy-ec2/caddy-ec2/dnsfailover/record"
 )
 
-// modeOne is the mode of services that one node holds at a time.
-const modeOne = "one"
+// The modes of services: one node holds it at a time, or each that is healthy.
+const (
+	modeOne = "one"
+	modeAll = engine.ModeAll
+)
 
 // share is a configuration's share in the node. What it finds out is the node's goroutine's.
 type share struct {
 	cfg      *Config
-	provider *route53.Provider // nil if there is none
+	provider *route53.Provider   // nil if there is none
+	other    libdns.RecordGetter // the provider if it is another one, or nil
 	log      *zap.Logger
 	tell     func(service string, t engine.Tell) // takes a decision in; it may block
 	fleet    *fleetPeers                         // nil if EC2 is not asked for peers
@@ -36,10 +40,11 @@ type share struct {
 	secrets []PeerSecret
 	access  *awsAccess
 	targets map[recordAt]Target
-	itself  map[string]bool // whether a peer was this node when it was last looked up
+	elastic map[string]*checkedAddress // by the address as it is configured
+	itself  map[string]bool            // whether a peer was this node when it was last looked up
 }
 
-// recordAt is a record in a hosted zone.
+// recordAt is a record in a hosted zone, or in a zone of another provider, which has a name.
 type recordAt struct{ zone, name string }
 
 // wanted is what a configuration wants to run at the present addresses of this node.
@@ -53,6 +58,9 @@ type wanted struct {
 	services map[string]Service
 	labels   map[string]string // names of the services, by key
 	own      []ownName
+	elastic  map[string]string // public addresses of the services' Elastic IPs, by those of the configuration; empty if not known
+	lent     netip.Addr        // that of them which the metadata service takes for this node's own
+	missing  *setupError       // what of it can't be run, or nil
 }
 
 // want finds out what is wanted. It asks the metadata service and the resolver, waits for EC2's first answer, and reads
@@ -94,71 +102,77 @@ func (s *share) want(ctx context.Context, up *setup) (*wanted, *setupError) {
 	for _, p := range s.cfg.Peers { // those that are written down come first, as they are written
 		peers = slices.DeleteFunc(peers, func(found string) bool { return found == p })
 	}
-	w.peers = s.others(ctx, self, slices.Concat(s.cfg.Peers, peers))
-	if err := w.addServices(); err != nil {
-		return nil, &setupError{"services", err}
+	w.findElastic(ctx, up)
+	w.peers = s.others(ctx, w.self, slices.Concat(s.cfg.Peers, peers))
+	w.addServices(ctx, up)
+	if up != nil {
+		s.checkElastic(ctx)
 	}
-	if err := w.addOwnNames(); err != nil {
+	if err := w.addOwnNames(ctx); err != nil {
 		return nil, &setupError{"register", err}
 	}
 	return w, nil
 }
 
-func (w *wanted) addServices() error {
-	s, h := w.share, w.share.cfg.Heartbeat
+// addServices adds those of the configuration. One that can't be run goes on as it is, or does not begin.
+func (w *wanted) addServices(ctx context.Context, up *setup) {
 	w.services, w.labels = map[string]Service{}, map[string]string{}
-	for i := range s.cfg.Services {
-		c := &s.cfg.Services[i]
-		one := Service{
-			Settings: engine.Settings{
-				Node: w.self.Node, Instance: w.self.Instance, Peers: slices.Concat(w.peers, w.gone[c.key()]),
-				Prefer: c.Prefer, Failback: time.Duration(c.Failback), HoldDown: time.Duration(c.HoldDown),
-				Interval: time.Duration(h.Interval), Fall: h.Fall, Rise: h.Rise,
-				Hash: c.hash(), Mode: modeOne, Probes: c.Witness + "\n" + c.WitnessCA + "\n" + s.cfg.Reference,
-			},
-			Targets: map[string]Target{},
-		}
-		for _, r := range c.Records {
-			addrs, err := w.self.addrs(r.Address)
-			if err != nil {
-				return fmt.Errorf("service %s: %s: %w", c.Name, r.Name, err)
+	for i := range w.share.cfg.Services {
+		c := &w.share.cfg.Services[i]
+		one, err := w.service(ctx, c)
+		if err != nil {
+			w.lacks("service "+c.Name, err)
+			if up == nil {
+				continue
 			}
-			t, err := s.target(recordAt{r.ZoneID, r.Name})
-			if err != nil {
-				return fmt.Errorf("service %s: %w", c.Name, err)
+			old, ok := up.wanted().services[c.key()]
+			if !ok {
+				continue
 			}
-			one.Settings.Targets = append(one.Settings.Targets, engine.Target{ID: r.target(), Addrs: addrs, TTL: int(time.Duration(r.TTL) / time.Second)})
-			one.Targets[r.target()] = t
+			old.Settings.Peers = one.Settings.Peers
+			one = old
 		}
 		w.services[c.key()], w.labels[c.key()] = one, c.Name
 	}
-	return nil
 }
 
-func (w *wanted) addOwnNames() error {
-	for _, r := range w.share.cfg.Register {
-		name, err := w.self.expand(r.Name)
-		if err != nil {
-			return fmt.Errorf("%s: %w", r.Name, err)
-		}
-		if name, err = record.Name(name); err != nil {
-			return err
-		}
-		for key, s := range w.services {
-			if t, ok := s.Targets[name].(*Route53); ok && t.zone == r.ZoneID {
-				return fmt.Errorf("%s is the record of service %s, and can't be this node's own name: write another one", name, w.labels[key])
-			}
-		}
-		addrs, err := w.self.addrs(r.Address)
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		w.own = append(w.own, ownName{
-			Name: name, Zone: r.ZoneID, Addrs: addrs, TTL: int(time.Duration(r.TTL) / time.Second),
-			OnStop: r.Deregister == "on_stop", Node: w.self.Node, Instance: w.self.Instance,
-		})
+// service makes one, with its peers in any case.
+func (w *wanted) service(ctx context.Context, c *ServiceConfig) (Service, error) {
+	s, h := w.share, w.share.cfg.Heartbeat
+	one := Service{
+		Settings: engine.Settings{
+			Node: w.self.Node, Instance: w.self.Instance, Peers: slices.Concat(w.peers, w.gone[c.key()]),
+			Prefer: c.Prefer, Failback: time.Duration(c.Failback), HoldDown: time.Duration(c.HoldDown),
+			Interval: time.Duration(h.Interval), Fall: h.Fall, Rise: h.Rise,
+			Hash: c.hash(), Mode: c.Mode, Probes: w.probesOf(c),
+		},
 	}
-	return nil
+	var err error
+	if one.Targets, err = s.targetsOf(ctx, c); err != nil {
+		return one, err
+	}
+	if c.ElasticIP != nil {
+		if err := w.unique(c); err != nil {
+			return one, err
+		}
+	}
+	for i := range c.Records {
+		r := &c.Records[i]
+		t := engine.Target{ID: r.target(), TTL: int(time.Duration(r.TTL) / time.Second), Shared: c.sharedAddress(r)}
+		if t.Shared {
+			t.Addrs, err = w.shared(c)
+		} else {
+			t.Addrs, err = w.addrs(r.Address)
+		}
+		if err != nil {
+			return one, fmt.Errorf("%s: %w", r.Name, err)
+		}
+		one.Settings.Targets = append(one.Settings.Targets, t)
+	}
+	if c.ElasticIP != nil {
+		one.Settings.Targets = append(one.Settings.Targets, engine.Target{ID: c.ElasticIP.Address, Kind: engine.Address})
+	}
+	return one, nil
 }
 
 // servicesOf are the services as a process runs them.
@@ -177,10 +191,17 @@ func sameSelf(a, b Self) bool {
 }
 
 // key is what a service is to the engine and to the peers: its home. So its name can change on one node after the other.
-func (c *ServiceConfig) key() string { return c.Records[0].target() }
+func (c *ServiceConfig) key() string {
+	if len(c.Records) == 0 {
+		return c.ElasticIP.Address
+	}
+	return c.Records[0].target()
+}
 
 // target names a record to the engine and to the peers.
 func (r *ServiceRecord) target() string { return cmp.Or(r.id, r.Name) }
+
+func (r *ServiceRecord) at() recordAt { return recordAt{cmp.Or(r.ZoneID, r.Zone), r.Name} }
 
 // nameTargets gives records of the same name in different zones different targets: all but the first get the zone, so that what
 // comes later changes no name that the peers know.
@@ -190,7 +211,7 @@ func (c *Config) nameTargets() {
 		for j := range c.Services[i].Records {
 			r := &c.Services[i].Records[j]
 			if taken[r.Name] {
-				r.id = r.Name + " in " + r.ZoneID
+				r.id = r.Name + " in " + cmp.Or(r.ZoneID, r.Zone)
 			}
 			taken[r.Name] = true
 		}
@@ -201,11 +222,47 @@ func (c *Config) nameTargets() {
 func (c *ServiceConfig) hash() string {
 	var targets [][3]string
 	for _, r := range c.Records {
-		targets = append(targets, [3]string{r.Name, r.ZoneID, r.Address})
+		targets = append(targets, [3]string{r.Name, cmp.Or(r.ZoneID, r.Zone), r.Address})
+	}
+	if c.ElasticIP != nil {
+		targets = append(targets, [3]string{c.ElasticIP.Address, "", "elastic_ip"})
+	}
+	if c.Mode == modeAll {
+		targets = append(targets, [3]string{modeAll, "", "mode"})
 	}
 	text, _ := json.Marshal(targets) // strings can be encoded
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:4])
+}
+
+// probesOf stands for what is asked about a service. Where Elastic IPs move, so may this node's own address, which is another one then.
+func (w *wanted) probesOf(c *ServiceConfig) string {
+	text := c.Witness + "\n" + c.WitnessCA + "\n" + w.share.cfg.Reference
+	if w.share.cfg.Reference == referenceOwn && len(w.elastic) > 0 {
+		text += "\n" + w.self.Public.String()
+	}
+	return text
+}
+
+// targetsOf are the means to read and write what a service has, by the names that the engine knows.
+func (s *share) targetsOf(ctx context.Context, c *ServiceConfig) (map[string]Target, error) {
+	all := make(map[string]Target, len(c.Records)+1)
+	for i := range c.Records {
+		r := &c.Records[i]
+		t, err := s.target(r.at())
+		if err != nil {
+			return nil, err
+		}
+		all[r.target()] = t
+	}
+	if c.ElasticIP != nil {
+		t, err := s.elasticIP(ctx, c.ElasticIP)
+		if err != nil {
+			return nil, err
+		}
+		all[c.ElasticIP.Address] = t
+	}
+	return all, nil
 }
 
 // target is the same for the same record as long as the configuration is.
@@ -213,7 +270,7 @@ func (s *share) target(at recordAt) (Target, error) {
 	if t := s.targets[at]; t != nil {
 		return t, nil
 	}
-	t, err := NewRoute53(Route53Options{Config: s.access.Config, Zone: at.zone, Name: at.name})
+	t, err := s.newTarget(at)
 	if err != nil {
 		return nil, err
 	}
@@ -222,6 +279,13 @@ func (s *share) target(at recordAt) (Target, error) {
 	}
 	s.targets[at] = t
 	return t, nil
+}
+
+func (s *share) newTarget(at recordAt) (Target, error) {
+	if s.other != nil {
+		return NewLibDNS(LibDNSOptions{Provider: s.other, Zone: at.zone, Name: at.name, Pause: time.Duration(s.cfg.DNSPause)})
+	}
+	return NewRoute53(Route53Options{Config: s.access.Config, Zone: at.zone, Name: at.name})
 }
 
 // others are peers without this node itself. What can't be looked up now is another node.

@@ -115,6 +115,7 @@ type associated struct{ id string }
 func (c *Cloud) associateAddress(in AssociateAddressInput) operation {
 	return operation{
 		service: "ec2", action: "AssociateAddress", rate: mutateRate("ec2:AssociateAddress"), empty: associated{},
+		dryRun: in.DryRun,
 		run: func(who Caller) (any, error) {
 			now := c.settle()
 			e := c.addressOf(who.Account, who.Region, func(e *elastic) bool { return e.AllocationID == in.AllocationID })
@@ -213,7 +214,7 @@ func notYours() *Error {
 func (c *Cloud) disassociateAddress(associationID string, dryRun bool) operation {
 	return operation{
 		service: "ec2", action: "DisassociateAddress", rate: mutateRate("ec2:DisassociateAddress"),
-		empty: done{"DisassociateAddress"},
+		empty: done{"DisassociateAddress"}, dryRun: dryRun,
 		run: func(who Caller) (any, error) {
 			now := c.settle()
 			e := c.addressOf(who.Account, who.Region, func(e *elastic) bool { return e.AssociationID == associationID && !e.Free() })

@@ -23,6 +23,7 @@ type operation struct {
 	paged           bool
 	token           string // NextToken of a paged call
 	open            bool   // needs no permission
+	dryRun          bool   // only asks whether it would be allowed
 	resource        string // ARN of what the permission is for, "" if it is for anything
 	empty           any    // the answer of a fault of the kind [Empty]
 
@@ -67,7 +68,7 @@ func (c *Cloud) do(who Caller, op operation) answer {
 		who.ARN = c.keys[AccessKeyID].ARN
 	}
 	call := Call{
-		Time: c.cfg.Now(), Service: op.service, Action: op.action, Caller: who, RequestID: c.uuid(),
+		Time: c.cfg.Now(), Service: op.service, Action: op.action, Caller: who, RequestID: c.uuid(), DryRun: op.dryRun,
 	}
 	if op.paged {
 		call.Page = 1

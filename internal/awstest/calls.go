@@ -20,6 +20,7 @@ type Call struct {
 	RequestID string
 	Code      string // error code, "" if the call went well
 	Fault     bool   // an injected fault took part
+	DryRun    bool   // of AssociateAddress and DisassociateAddress: it only asked whether it would be allowed
 }
 
 // callLog is what was called so far.

@@ -1,0 +1,72 @@
+package dnsfailover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/caddy-ec2/caddy-ec2/dnsfailover/record"
+	"github.com/caddy-ec2/caddy-ec2/internal/awsconf"
+)
+
+// addOwnNames finds out what the names of this node alone are to hold. A node without an address for one does everything else
+// all the same.
+func (w *wanted) addOwnNames(ctx context.Context) error {
+	if len(w.share.cfg.Register) == 0 {
+		return nil
+	}
+	place := w.place(ctx)
+	for _, r := range w.share.cfg.Register {
+		name, err := w.self.expand(r.Name)
+		if err != nil {
+			return fmt.Errorf("%s: %w", r.Name, err)
+		}
+		if name, err = record.Name(name); err != nil {
+			return err
+		}
+		for key, s := range w.services {
+			if t, ok := s.Targets[name].(*Route53); ok && t.zone == r.ZoneID {
+				return fmt.Errorf("%s is the record of service %s, and can't be this node's own name: write another one", name, w.labels[key])
+			}
+		}
+		n := ownName{
+			Name: name, Zone: r.ZoneID, TTL: int(time.Duration(r.TTL) / time.Second),
+			OnStop: r.Deregister == "on_stop", Node: w.self.Node, Instance: w.self.Instance, Place: place,
+		}
+		if n.Addrs, err = w.ownAddrs(r.Address); err != nil {
+			n.Why = err.Error()
+		}
+		w.own = append(w.own, n)
+	}
+	return nil
+}
+
+// place is where EC2 knows this instance, in the form of [ownName].Place. Only nodes that are found through EC2 need it.
+func (w *wanted) place(ctx context.Context) string {
+	if w.share.cfg.PeersEC2 == nil {
+		return ""
+	}
+	id, err := awsconf.This.Get(ctx)
+	if err != nil || id.InstanceID != w.self.Instance || id.Region == "" || id.AccountID == "" {
+		return ""
+	}
+	return id.Region + ":" + id.AccountID
+}
+
+// ownAddrs are the addresses that an own name of a kind gets. It is an error while this node has none of its own: the name
+// would go on pointing at an Elastic IP of a service when that has moved to another node.
+func (w *wanted) ownAddrs(kind string) (string, error) {
+	a := w.share.cfg.Address
+	if kind != addressPrivate && !w.self.Public.IsValid() && !w.lent.IsValid() && (a == nil || a.Public != addressNone) {
+		return "", errors.New("the instance has no public IPv4 address now: associate one, or register the name with address private; " +
+			"if it has IPv6 alone, say so: address { public none }")
+	}
+	return w.addrs(kind)
+}
+
+// movesAddress reports whether there is an Elastic IP, with which the public address of a node may come and go.
+func (c *Config) movesAddress() bool {
+	return slices.ContainsFunc(c.Services, func(s ServiceConfig) bool { return s.ElasticIP != nil })
+}
