@@ -13,7 +13,7 @@ import (
 )
 
 // ports are where everything listens: the backends on addresses of their own, the site and the heartbeat on those of the load
-// balancers, the rest on 127.0.0.1.
+// balancers and the Elastic IP, the rest on 127.0.0.1.
 type ports struct {
 	backend, site, heartbeat, control, api, dns int
 	admin, admin2                               int // of the load balancers

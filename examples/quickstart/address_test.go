@@ -53,9 +53,9 @@ func TestAliases(t *testing.T) {
 		lines              int
 	}{
 		{"Linux has them all", "linux", "127.0.1.1:8080", 0},
-		{"macOS", "darwin", "127.0.1.1:8080", staticHost + 1},
-		{"macOS, the second load balancer", "darwin", "127.0.0.2:8081", staticHost + 1},
-		{"macOS, one more than usual", "darwin", "127.0.1.10:8080", staticHost + 2},
+		{"macOS", "darwin", "127.0.1.1:8080", staticHost + 2},
+		{"macOS, the second load balancer", "darwin", "127.0.0.2:8081", staticHost + 2},
+		{"macOS, one more than usual", "darwin", "127.0.1.10:8080", staticHost + 3},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

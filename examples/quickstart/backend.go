@@ -41,7 +41,13 @@ func (b *backend) who() string { return b.name + " " + b.id }
 // slowSeconds is how long a request to /slow takes unless it says otherwise.
 const slowSeconds = 10
 
-// ServeHTTP answers /healthz; /slow, the end of which comes late; and everything else with the backend's name.
+// lateTime is how long an answer takes to begin at latePath, so that several are under way at any moment.
+const (
+	latePath = "/late"
+	lateTime = 25 * time.Millisecond
+)
+
+// ServeHTTP answers /healthz; /slow, the end of which comes late; latePath; and everything else with the backend's name.
 func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/healthz" {
 		if b.hold != nil {
@@ -59,6 +65,15 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	b.requests.Add(1)
+	if r.URL.Path == latePath {
+		wait := time.NewTimer(lateTime)
+		defer wait.Stop()
+		select {
+		case <-wait.C:
+		case <-r.Context().Done():
+			return
+		}
+	}
 	fmt.Fprintln(w, b.who())
 	if r.URL.Path != "/slow" {
 		return

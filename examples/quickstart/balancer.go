@@ -26,12 +26,12 @@ func (p ports) balancers() []balancer {
 	}
 }
 
-// addresses are those of the load balancers.
+// addresses are those of the load balancers, and at last the one that they share in some stories.
 func (p ports) addresses() (list []string) {
 	for _, b := range p.balancers() {
 		list = append(list, b.address)
 	}
-	return list
+	return append(list, elasticAddress)
 }
 
 // condition is what was done to a Caddy.

@@ -40,6 +40,8 @@ type world struct {
 	static *backend
 	port   int // of all backends
 
+	elastic *elastic // nil without an Elastic IP
+
 	mu       sync.Mutex
 	backends []*backend // on instances, in the order of their launch
 	gone     map[*backend]bool
@@ -99,6 +101,9 @@ func (w *world) launchBalancer(b balancer) error {
 func (w *world) close() {
 	for _, b := range w.all() {
 		b.kill()
+	}
+	if w.elastic != nil {
+		w.elastic.plane.Close()
 	}
 	if w.dns != nil {
 		w.dns.Close()

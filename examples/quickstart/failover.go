@@ -153,7 +153,7 @@ func inALine(lb *caddy, looks map[string]standing, h held) string {
 	default:
 		also = append(also, string(is))
 	}
-	has := lb.address == h.address
+	has := lb.name == h.at
 	if st, ok := looks[lb.name]; ok {
 		role, why := st.role()
 		if why != "" {

@@ -97,7 +97,7 @@ func TestStandingInALine(t *testing.T) {
 		}{Role: role, Waiting: waiting})
 		return map[string]standing{"lb2": st}
 	}
-	has, hasNot := held{"127.0.0.2", "lb2", 3}, held{"127.0.0.1", "lb1", 3}
+	has, hasNot := held{"127.0.0.2", "lb2", 3, "lb2"}, held{"127.0.0.1", "lb1", 3, "lb1"}
 	tests := []struct {
 		name  string
 		lb    *caddy

@@ -12,8 +12,9 @@
 //	   └──────► fake AWS (internal/awstest), with DNS ◄── tags, launches, outages: control endpoint, AWS CLI, or the story
 //
 // stage.go puts these together: build.go, caddy.go and balancer.go run Caddy, cloud.go and backend.go are what it finds, link.go
-// is what the two have between them, name.go who has the name, traffic.go are the clients. timeline.go and screen.go show what
-// happens, control.go takes commands from another terminal, and story.go plays the parts in story_*.go.
+// is what the two have between them, name.go who has the name, elastic.go an address that goes with it in one of the stories,
+// traffic.go are the clients. timeline.go and screen.go show what happens, control.go takes commands from another terminal, and
+// story.go plays the parts in story_*.go.
 package main
 
 import (
@@ -73,7 +74,7 @@ func show(ctx context.Context, a arguments, out *screen) error {
 	if err != nil {
 		return err
 	}
-	s, err := newStage(ctx, bin, editable(), known, 2, clients{connections: showConnections, rate: showRate, patience: pairPatience})
+	s, err := newStage(ctx, bin, editable(), known, scene{balancers: 2}, clients{connections: showConnections, rate: showRate, patience: pairPatience})
 	if err != nil {
 		return err
 	}

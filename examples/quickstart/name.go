@@ -19,6 +19,7 @@ type held struct {
 	address string // "" if there is no such name
 	by      string // the node that wrote it
 	epoch   uint64
+	at      string // the load balancer that clients reach there
 }
 
 // held asks the cloud, whatever state its API is in.
@@ -31,6 +32,7 @@ func (w *world) held() (h held) {
 			h.by, h.epoch = lease.Holder, lease.Epoch
 		}
 	}
+	h.at = w.balancerAt(h.address)
 	return h
 }
 
@@ -38,21 +40,31 @@ func (h held) String() string {
 	if h.address == "" {
 		return siteName + " is not there"
 	}
-	return fmt.Sprintf("%s is %s, of %s, epoch %d", siteName, h.address, cmp.Or(h.by, "nobody"), h.epoch)
+	text := fmt.Sprintf("%s is %s, of %s, epoch %d", siteName, h.address, cmp.Or(h.by, "nobody"), h.epoch)
+	if h.by != "" && h.at != h.by {
+		text += ", and leads to " + cmp.Or(h.at, "nobody")
+	}
+	return text
 }
 
 // writes are the changes of records that were accepted, oldest first, and how many were refused or failed.
 func (w *world) writes() (made []awstest.Call, refused int) {
+	made, sent := w.carriedOut("ChangeResourceRecordSets")
+	return made, sent - len(made)
+}
+
+// carriedOut are the calls of an action that went well, oldest first, and how many were sent in all.
+func (w *world) carriedOut(action string) (done []awstest.Call, sent int) {
 	for _, c := range w.cloud.Calls() {
-		switch {
-		case c.Action != "ChangeResourceRecordSets":
-		case c.Code == "" && !c.Fault:
-			made = append(made, c)
-		default:
-			refused++
+		if c.Action != action || c.DryRun {
+			continue
+		}
+		sent++
+		if c.Code == "" && !c.Fault {
+			done = append(done, c)
 		}
 	}
-	return made, refused
+	return done, sent
 }
 
 // resolver asks a DNS server for one name, as resolvers do: an answer is good for its TTL, and no longer.

@@ -38,7 +38,7 @@ func TestHeld(t *testing.T) {
 		t.Errorf("by hand: %s", h)
 	}
 	point(t, w, "127.0.0.2", "lb2", 7)
-	if h := w.held(); h != (held{"127.0.0.2", "lb2", 7}) {
+	if h := w.held(); h != (held{"127.0.0.2", "lb2", 7, "lb2"}) {
 		t.Errorf("by a node: %s", h)
 	}
 	restore := w.cloud.Outage("route53")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -11,6 +12,12 @@ import (
 	"strconv"
 	"time"
 )
+
+// scene is what there is in front of the backends.
+type scene struct {
+	balancers int  // one or two
+	elastic   bool // whether they have an Elastic IP beside the name
+}
 
 // stage is everything that runs: the cloud with its backends, load balancers in front of them, and clients in front of these.
 type stage struct {
@@ -25,7 +32,7 @@ type stage struct {
 
 // newStage starts everything. config is the path of a Caddyfile, or "" for the one within this program. A single load balancer is
 // asked where it is, two are found by name; the URL of the clients is filled in.
-func newStage(ctx context.Context, bin, config string, p ports, balancers int, c clients) (s *stage, err error) {
+func newStage(ctx context.Context, bin, config string, p ports, sc scene, c clients) (s *stage, err error) {
 	s = &stage{ctx: ctx, ports: p}
 	defer func() {
 		if err != nil {
@@ -36,15 +43,20 @@ func newStage(ctx context.Context, bin, config string, p ports, balancers int, c
 	if err := s.checkPorts(); err != nil {
 		return s, err
 	}
-	if err := s.write(&config); err != nil {
+	if err := s.write(&config, sc); err != nil {
 		return s, err
 	}
 	if s.world, err = newWorld(local(p.api), local(p.dns), p.backend); err != nil {
 		return s, err
 	}
-	both := p.balancers()[:balancers]
+	if sc.elastic {
+		if err := s.world.addElastic(p.site); err != nil {
+			return s, err
+		}
+	}
+	both := p.balancers()[:sc.balancers]
 	peers := []string{heartbeat(p, both[0])}
-	if balancers > 1 {
+	if sc.balancers > 1 {
 		peers = []string{local(p.link), local(p.link2)}
 		for i, b := range both {
 			l, err := newLink(local(b.link), heartbeat(p, both[1-i]))
@@ -61,9 +73,10 @@ func newStage(ctx context.Context, bin, config string, p ports, balancers int, c
 			return s, err
 		}
 	}
-	c.url = "http://" + s.lbs[0].site() + "/"
-	if balancers > 1 {
-		c.url = "http://" + net.JoinHostPort(siteName, strconv.Itoa(p.site)) + "/"
+	path := cmp.Or(c.path, "/")
+	c.url = "http://" + s.lbs[0].site() + path
+	if sc.balancers > 1 {
+		c.url = "http://" + net.JoinHostPort(siteName, strconv.Itoa(p.site)) + path
 		c.names = &resolver{server: local(p.dns), name: siteName}
 		if err := s.awaitName(ctx); err != nil {
 			return s, err
@@ -82,33 +95,37 @@ func heartbeat(p ports, b balancer) string {
 func secretFile(dir string) string { return filepath.Join(dir, "failover.key") }
 
 // write writes what Caddy reads.
-func (s *stage) write(config *string) (err error) {
+func (s *stage) write(config *string, sc scene) (err error) {
 	if s.dir, err = os.MkdirTemp("", "caddy-ec2-quickstart-"); err != nil {
 		return err
 	}
 	if *config == "" {
 		*config = filepath.Join(s.dir, "Caddyfile")
-		if err := os.WriteFile(*config, []byte(caddyfile), 0o600); err != nil {
+		text := caddyfile
+		if sc.elastic {
+			text = withElastic(text)
+		}
+		if err := os.WriteFile(*config, []byte(text), 0o600); err != nil {
 			return err
 		}
 	}
 	return os.WriteFile(secretFile(s.dir), []byte(rand.Text()+"\n"), 0o600)
 }
 
-// awaitName waits until one of the load balancers has the name: clients come later than that.
+// awaitName waits until one of the load balancers has all that leads clients to it: they come later than that.
 func (s *stage) awaitName(ctx context.Context) error {
 	deadline := time.NewTimer(startTime)
 	defer deadline.Stop()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for s.world.held().address == "" {
+	for h := s.world.held(); h.address == "" || h.at == "" || h.at != h.by; h = s.world.held() {
 		select {
 		case <-tick.C:
 			if err := s.dead(); err != nil {
 				return err
 			}
 		case <-deadline.C:
-			return fmt.Errorf("no load balancer has created %s within %s", siteName, startTime)
+			return fmt.Errorf("no load balancer has %s within %s", siteName, startTime)
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

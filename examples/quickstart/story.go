@@ -26,6 +26,7 @@ func parts() []part {
 	return []part{
 		{"fleet", "backends come, go, fail and drain, EC2 fails, Caddy restarts and reloads", playFleet},
 		{"pair", "two load balancers, one name: it moves when it must, and only then", playPair},
+		{"address", "the same with an Elastic IP beside the name: what clients notice of a move", playAddress},
 	}
 }
 
@@ -69,6 +70,7 @@ type story struct {
 	traffic *traffic
 	dead    func() error // says why nothing more is to be expected
 	steps   []*step
+	summary string // of its own, for the end
 	broken  bool
 }
 
@@ -209,14 +211,14 @@ const (
 	storyRate        = 240 // requests per second
 )
 
-// open starts everything on ports of its own, with one load balancer or two, and gives the story its traffic.
-func (s *story) open(bin string, balancers int, c clients) (*stage, error) {
+// open starts everything on ports of its own, and gives the story its traffic.
+func (s *story) open(bin string, sc scene, c clients) (*stage, error) {
 	p, err := free()
 	if err != nil {
 		return nil, err
 	}
 	c.connections, c.rate = storyConnections, storyRate
-	st, err := newStage(s.ctx, bin, "", p, balancers, c)
+	st, err := newStage(s.ctx, bin, "", p, sc, c)
 	if err != nil {
 		return nil, err
 	}

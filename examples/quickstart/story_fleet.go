@@ -17,7 +17,7 @@ type fleetStory struct {
 
 // playFleet tells how the backends of a site come and go.
 func playFleet(s *story, bin string) (err error) {
-	st, err := s.open(bin, 1, clients{})
+	st, err := s.open(bin, scene{balancers: 1}, clients{})
 	if err != nil {
 		return err
 	}

@@ -9,11 +9,14 @@ import (
 	"time"
 )
 
-// pairStory is what the steps of the story share.
+// pairStory is what the steps of the stories of two load balancers share.
 type pairStory struct {
 	*story
 	st    *stage
 	world *world
+	what  string // clients reach the one that has it
+
+	moves [][]string // the lines of the summary
 }
 
 // The clients of the pair give up sooner than others, so that those at a frozen load balancer are back soon.
@@ -32,12 +35,12 @@ const settleTime = 10 * time.Second
 
 // playPair tells how one name goes from one load balancer to the other.
 func playPair(s *story, bin string) (err error) {
-	st, err := s.open(bin, 2, clients{patience: pairPatience})
+	st, err := s.open(bin, scene{balancers: 2}, clients{patience: pairPatience})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, st.close()) }()
-	p := &pairStory{s, st, st.world}
+	p := &pairStory{story: s, st: st, world: st.world, what: siteName}
 	s.step("two load balancers start, and one gets the name", p.begins)
 	s.fault("the active one is killed", p.killed)
 	s.fault("its site stops listening, its process lives", p.deafened)
@@ -70,16 +73,16 @@ func (p *pairStory) begins() {
 		return strings.Join(seen, ", "), ok
 	})
 	p.awaitRequests(m.requests, 200)
-	p.expectWrites(m, 3) // a name each, and the common one
+	p.expectCost(m, 3) // a name each, and the common one
 	p.tell(m, time.Time{})
 }
 
 func (p *pairStory) killed() {
-	m := p.mark()
+	m := p.strike()
 	p.do("it is killed", m.holder.kill())
 	p.awaitMove(m, soonKilled)
 	p.returns(m.holder, m.holder.start(p.ctx))
-	p.expectWrites(m, 1)
+	p.expectCost(m, 1)
 	p.tell(m, m.at)
 }
 
@@ -88,19 +91,19 @@ func (p *pairStory) deafened() {
 	p.do("its site is closed", m.holder.unlisten())
 	p.awaitMove(m, soonDeaf)
 	p.returns(m.holder, m.holder.reload(caddyfile))
-	p.expectWrites(m, 1)
+	p.expectCost(m, 1)
 	p.tell(m, m.at)
 }
 
 func (p *pairStory) frozen() {
 	p.awaitSettled()
-	m := p.mark()
+	m := p.strike()
 	p.do("it is frozen", m.holder.freeze())
 	p.awaitMove(m, soonFrozen)
 	asked := p.world.cloud.Count("route53", "")
 	p.returns(m.holder, m.holder.thaw())
 	p.awaitRequests(p.traffic.now(), 500)
-	p.expectWrites(m, 1)
+	p.expectCost(m, 1)
 	calls := p.world.cloud.Count("route53", "") - asked
 	p.expect("it wakes up without a burst of calls", fmt.Sprintf("%d calls of Route 53", calls), calls <= 10)
 	p.tell(m, m.at)
@@ -121,26 +124,28 @@ func (p *pairStory) partitioned() {
 		l.join()
 	}
 	p.awaitAgreement()
-	p.expectWrites(m, 0)
+	p.expectCost(m, 0)
 	p.tell(m, time.Time{})
 }
 
 func (p *pairStory) ordered() {
+	p.rest()
 	m := p.mark()
 	p.do("it takes over", p.other(m).order("takeover", "the story wants it"))
 	p.awaitMove(m, soonKilled)
 	p.awaitAgreement()
-	p.expectWrites(m, 1)
+	p.expectCost(m, 1)
 	p.tell(m, m.at)
 }
 
 func (p *pairStory) upgraded() {
 	for range p.st.lbs {
+		p.rest()
 		m := p.mark()
 		p.do("it ends in order", m.holder.stop())
 		p.awaitMove(m, soonKilled)
 		p.returns(m.holder, m.holder.start(p.ctx))
-		p.expectWrites(m, 1)
+		p.expectCost(m, 1)
 		p.tell(m, m.at)
 	}
 }
@@ -164,6 +169,6 @@ func (p *pairStory) killedWithoutAPI() {
 	p.do("the API answers again", err)
 	p.awaitMoveSince(m, back, soonAPI)
 	p.returns(m.holder, m.holder.start(p.ctx))
-	p.expectWrites(m, 1)
+	p.expectCost(m, 1)
 	p.tell(m, back)
 }

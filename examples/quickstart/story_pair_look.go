@@ -10,30 +10,48 @@ import (
 type mark struct {
 	at       time.Time
 	held     held
-	holder   *caddy // where the name points
-	writes   int
+	holder   *caddy // which clients reach
+	writes   int    // of records
+	moves    int    // calls of AssociateAddress
 	requests tally
+	gone     bool // the holder answers nobody from then on
 }
 
 // mark begins a count of what happens from here on.
 func (p *pairStory) mark() mark {
-	made, _ := p.world.writes()
 	p.traffic.settle()
 	p.traffic.longest()
-	m := mark{held: p.world.held(), writes: len(made), requests: p.traffic.now()}
+	m := mark{held: p.world.held(), requests: p.traffic.now()}
+	m.writes, m.moves = p.calls()
 	m.holder = p.at(m.held)
 	m.at = time.Now()
 	return m
 }
 
-// at is the load balancer where the name points. A name that points nowhere breaks the story off.
+// rest lets a second pass: the start of a node takes most of the requests that Route 53 allows an account in that time.
+func (p *pairStory) rest() { p.awaitRequests(p.traffic.now(), storyRate) }
+
+// strike is a mark just before the holder is lost, in the middle of requests.
+func (p *pairStory) strike() mark {
+	m := p.mark()
+	p.awaitRequests(m.requests, 20)
+	m.at, m.gone = time.Now(), true
+	return m
+}
+
+// calls are how many changes of records were made so far, and how many calls of AssociateAddress, by anybody.
+func (p *pairStory) calls() (writes, moves int) {
+	made, _ := p.world.writes()
+	_, moves = p.world.carriedOut("AssociateAddress")
+	return len(made), moves
+}
+
+// at is the load balancer that clients reach. If they reach none, the story is broken off.
 func (p *pairStory) at(h held) *caddy {
-	for _, lb := range p.st.lbs {
-		if lb.address == h.address {
-			return lb
-		}
+	if lb := p.st.balancer(h.at); lb != nil {
+		return lb
 	}
-	p.do("the name points at one of the two", fmt.Errorf("%s", h))
+	p.do("clients reach one of the two", fmt.Errorf("%s", h))
 	return p.st.lbs[0]
 }
 
@@ -61,7 +79,7 @@ func (p *pairStory) awaitOf(lb *caddy, want string, look func(standing) (string,
 func (p *pairStory) awaitAgreement() {
 	p.await("one is active, the other one stands by", func() (string, bool) {
 		h := p.world.held()
-		roles, ok := make([]string, 0, 2), true
+		roles, ok := make([]string, 0, 2), h.at == h.by
 		for _, lb := range p.st.lbs {
 			st, err := lb.standing()
 			if err != nil {
@@ -72,19 +90,22 @@ func (p *pairStory) awaitAgreement() {
 			ok = ok && (role == "active") == (lb.name == h.by) && (role == "standby") == (lb.name != h.by) &&
 				st.holder() == h.by && st.epoch() == h.epoch && st.healthy() && st.hears()
 		}
+		if h.at != h.by {
+			roles = append(roles, h.String())
+		}
 		return strings.Join(roles, ", "), ok
 	})
 }
 
-// awaitMove waits until the other one has the name, and its clients have found it.
+// awaitMove waits until the other one has what there is to have, and clients have found it.
 func (p *pairStory) awaitMove(m mark, within time.Duration) { p.awaitMoveSince(m, m.at, within) }
 
 // awaitMoveSince counts the time from another moment.
 func (p *pairStory) awaitMoveSince(m mark, since time.Time, within time.Duration) {
 	other := p.other(m)
-	p.await(other.name+" gets the name", func() (string, bool) {
+	p.await(other.name+" gets "+p.what, func() (string, bool) {
 		h := p.world.held()
-		return h.String(), h.address == other.address
+		return h.String(), h.at == other.name
 	})
 	took := p.took(since)
 	p.expect(fmt.Sprintf("within %.0f s", within.Seconds()), inWords(took), took <= within)
@@ -103,13 +124,13 @@ func (p *pairStory) awaitMoveSince(m mark, since time.Time, within time.Duration
 	})
 }
 
-// took is how long after a moment the latest write was.
+// took is how long after a moment the latest move was.
 func (p *pairStory) took(since time.Time) time.Duration {
-	made, _ := p.world.writes()
-	if len(made) == 0 {
+	moved := p.world.moved()
+	if len(moved) == 0 {
 		return 0
 	}
-	return made[len(made)-1].Time.Sub(since)
+	return moved[len(moved)-1].Time.Sub(since)
 }
 
 // returns waits until a load balancer that was brought back stands by.
@@ -133,11 +154,15 @@ func (p *pairStory) awaitSettled() {
 	})
 }
 
-// expectWrites says how many changes of records were made since, by anybody.
-func (p *pairStory) expectWrites(m mark, n int) {
-	made, _ := p.world.writes()
-	got := len(made) - m.writes
-	p.expect(fmt.Sprintf("writes: %d", n), fmt.Sprint(got), got == n)
+// expectCost says how many changes of records were made since, by anybody, and with an Elastic IP how many calls of
+// AssociateAddress, of which a move takes one. At first, one may get the name and the other the address, which follows then.
+func (p *pairStory) expectCost(m mark, writes int) {
+	made, moves := p.calls()
+	made, moves = made-m.writes, moves-m.moves
+	p.expect(fmt.Sprintf("writes: %d", writes), fmt.Sprint(made), made == writes)
+	if p.world.elastic != nil && m.holder != nil {
+		p.expect("AssociateAddress: 1 call", fmt.Sprint(moves), moves == 1)
+	}
 }
 
 // why is what keeps the one that stands by from taking the name.
@@ -157,19 +182,26 @@ func (p *pairStory) tell(m mark, since time.Time) {
 	}
 	p.traffic.settle()
 	got, h := p.traffic.now().since(m.requests), p.world.held()
-	made, _ := p.world.writes()
-	has := fmt.Sprintf("%s has %s", h.by, siteName)
+	writes, moves := p.calls()
+	cost := fmt.Sprintf("writes: %d", writes-m.writes)
+	if p.world.elastic != nil {
+		cost += fmt.Sprintf(", calls of AssociateAddress: %d", moves-m.moves)
+	}
+	has := fmt.Sprintf("%s has %s", h.at, p.what)
 	switch {
 	case h == m.held:
 		has += " still"
 	case !since.IsZero():
 		has += " after " + inWords(p.took(since))
 	}
-	noticed := "no request failed"
+	noticed, gap := "no request failed", p.traffic.longest()
 	if got.failed > 0 {
-		noticed = fmt.Sprintf("%d of %d requests failed, for %s none was answered", got.failed, got.sent, inWords(p.traffic.longest()))
+		noticed = fmt.Sprintf("%d of %d requests failed, for %s none was answered", got.failed, got.sent, inWords(gap))
 	}
-	p.say("        %s, epoch %d; writes: %d; %s", has, h.epoch, len(made)-m.writes, noticed)
+	p.say("        %s, epoch %d; %s; %s", has, h.epoch, cost, noticed)
+	if p.world.elastic != nil && m.holder != nil && h != m.held {
+		p.sumUp(m, got, gap)
+	}
 }
 
 // inWords is a time as people say it.

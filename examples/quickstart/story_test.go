@@ -133,6 +133,27 @@ func TestTable(t *testing.T) {
 	}
 }
 
+func TestSummary(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, out := newTestStory(t.Context())
+		s.step("one", func() { s.expect("a fact", "so it is", true) })
+		p := &pairStory{story: s, moves: [][]string{
+			{"it is killed", "lb2", "152 ms", "32 of 191", "7", "172 ms", "1", "1"},
+			{"an operator moves it", "lb1", "21 ms", "0 of 640", "8", "48 ms", "1", "1"},
+		}}
+		s.summary = p.sum()
+		const want = `
+move                  to   after   new requests failed  under way failed  no answer for  AssociateAddress  writes
+it is killed          lb2  152 ms  32 of 191            7                 172 ms         1                 1
+an operator moves it  lb1  21 ms   0 of 640             8                 48 ms          1                 1
+
+Requests under way had begun`
+		if !s.end() || !strings.Contains(out.String(), want) {
+			t.Errorf("got\n%s\nwant in it%s", out, want)
+		}
+	})
+}
+
 func TestClip(t *testing.T) {
 	tests := []struct{ name, text, want string }{
 		{"short", "connection refused", "connection refused"},

@@ -11,6 +11,9 @@ import (
 // end prints the table and the verdict, and reports whether everything held.
 func (s *story) end() bool {
 	io.WriteString(s.out, "\n"+table(s.steps)+"\n")
+	if s.summary != "" {
+		io.WriteString(s.out, s.summary+"\n")
+	}
 	all, held, sent, failed, again := 0, 0, 0, 0, 0
 	var broken []string
 	for n, st := range s.steps {
@@ -61,6 +64,11 @@ func table(steps []*step) string {
 			rows = append(rows, slices.Concat(first, []string{"", ""}, figures))
 		}
 	}
+	return columns(rows)
+}
+
+// columns are rows one below the other, the first of which names the columns.
+func columns(rows [][]string) string {
 	widths := make([]int, len(rows[0]))
 	for _, r := range rows {
 		for i, cell := range r {

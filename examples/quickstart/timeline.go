@@ -84,7 +84,7 @@ func (s *stage) standings(h held) (list []balancerLine) {
 	looks := s.looks()
 	for _, lb := range s.lbs {
 		text := fmt.Sprintf("%s  %-9s  %s", lb.name, lb.address, inALine(lb, looks, h))
-		list = append(list, balancerLine{text, lb.address == h.address})
+		list = append(list, balancerLine{text, lb.name == h.at})
 	}
 	return list
 }

@@ -29,6 +29,7 @@ const (
 // clients are who sends requests, and where.
 type clients struct {
 	url         string
+	path        string // of the URL that a stage fills in; default /
 	connections int
 	rate        int // requests per second
 
@@ -37,6 +38,9 @@ type clients struct {
 
 	// names looks up the host of the URL. Nil leaves that to the system.
 	names *resolver
+
+	// once is for requests that nobody may repeat: they are sent by POST, and one that is cut off has failed.
+	once bool
 }
 
 // traffic sends requests over several kept-alive connections at a steady rate, and counts who answers.
@@ -52,6 +56,7 @@ type traffic struct {
 	mu     sync.Mutex
 	counts tally
 	first  []string      // failures, with their times
+	lost   []time.Time   // when each request began that has failed
 	last   string        // the same, of the latest
 	good   time.Time     // when the latest good answer came
 	gap    time.Duration // the longest time between two of them, since it was asked for
@@ -114,8 +119,11 @@ func startTraffic(c clients) *traffic {
 	}
 	t.counts.by, t.counts.via = make(map[string]int), make(map[string]int)
 	every := time.Second * time.Duration(c.connections) / time.Duration(c.rate)
-	for range c.connections {
+	for n := range c.connections {
 		t.wg.Go(func() {
+			if endsWithin(ctx, every*time.Duration(n)/time.Duration(c.connections)) { // not all at once
+				return
+			}
 			tick := time.NewTicker(every)
 			defer tick.Stop()
 			for {
@@ -174,6 +182,18 @@ func (t *traffic) failures() []string {
 	return slices.Clone(t.first)
 }
 
+// lostBefore is how many of the failures, but for the first few, are of requests that began before a moment.
+func (t *traffic) lostBefore(at time.Time, few int) (n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, began := range t.lost[few:] {
+		if began.Before(at) {
+			n++
+		}
+	}
+	return n
+}
+
 // lastFailure describes the latest one.
 func (t *traffic) lastFailure() string {
 	t.mu.Lock()
@@ -187,7 +207,7 @@ func (t *traffic) one() {
 	defer t.gate.RUnlock()
 	began := time.Now()
 	got, unaccepted, err := t.get()
-	again := unaccepted
+	again := unaccepted && !t.once
 	if again {
 		got, _, err = t.get()
 	}
@@ -206,6 +226,7 @@ func (t *traffic) one() {
 		return
 	}
 	t.counts.failed++
+	t.lost = append(t.lost, began)
 	t.last = fmt.Sprintf("%s after %d ms: %v", began.Format("15:04:05.000"), time.Since(began).Milliseconds(), err)
 	if len(t.first) < keptFailures {
 		t.first = append(t.first, t.last)
@@ -228,7 +249,11 @@ func (t *traffic) get() (got reply, unaccepted bool, err error) {
 		GotConn:              func(c httptrace.GotConnInfo) { old.Store(c.Reused) },
 		GotFirstResponseByte: func() { answered.Store(true) },
 	}
-	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(context.Background(), trace), http.MethodGet, t.url, nil)
+	method := http.MethodGet
+	if t.once {
+		method = http.MethodPost
+	}
+	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(context.Background(), trace), method, t.url, nil)
 	if err != nil {
 		return got, false, err
 	}

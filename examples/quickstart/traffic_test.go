@@ -148,6 +148,44 @@ func TestUnacceptedConnection(t *testing.T) {
 	}
 }
 
+// A request that nobody may repeat has failed when its connection is reset, whether that was new or not.
+func TestRequestsThatAreSentOnce(t *testing.T) {
+	var n atomic.Int64
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost {
+			t.Errorf("sent by %s", r.Method)
+		}
+		if n.Add(1) != 1 { // the first one leaves a connection for the second
+			panic(http.ErrAbortHandler)
+		}
+		fmt.Fprintln(w, "web-1 i-0123456789abcdef0")
+	}))
+	defer srv.Close()
+	tr := &traffic{
+		clients: clients{url: srv.URL, once: true}, client: srv.Client(), counts: tally{by: make(map[string]int), via: make(map[string]int)},
+	}
+	began := time.Now()
+	for range 3 {
+		tr.one()
+	}
+	want := tally{sent: 3, failed: 2, by: map[string]int{"web-1": 1}, via: map[string]int{}}
+	if d := cmp.Diff(want, tr.now(), cmp.AllowUnexported(tally{})); d != "" {
+		t.Errorf("(-want +got)\n%s%q", d, tr.failures())
+	}
+	if got := n.Load(); got != 3 {
+		t.Errorf("%d requests arrived", got)
+	}
+	for _, tt := range []struct {
+		at   time.Time
+		few  int
+		want int
+	}{{began, 0, 0}, {time.Now(), 0, 2}, {time.Now(), 1, 1}, {time.Now(), 2, 0}, {tr.lost[1], 0, 1}} {
+		if got := tr.lostBefore(tt.at, tt.few); got != tt.want {
+			t.Errorf("%d of those after the first %d began before %s, want %d", got, tt.few, tt.at, tt.want)
+		}
+	}
+}
+
 func TestPauseWaitsAndHoldsBack(t *testing.T) {
 	arrived, answer := make(chan bool, 100), make(chan bool)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
