@@ -24,7 +24,7 @@ const modulePath = "github.com/caddy-ec2/caddy-ec2"
 // adapterFiles are the files of ec2upstreams and dnsfailover that tie the engine to Caddy. All others, tests aside, are the engine,
 // which has to run and be tested without Caddy.
 var adapterFiles = []string{
-	"module.go", "app.go", "config.go", "config_check.go", "secrets.go", "handler.go", "health_handler.go",
+	"module.go", "app.go", "config.go", "config_check.go", "config_dns.go", "secrets.go", "handler.go", "health_handler.go",
 	"caddyfile.go", "caddyfile_args.go", "admin.go", "metrics.go", "events.go",
 }
 
@@ -84,6 +84,8 @@ func forbidden(f sourceFile, imp string) string {
 		return "only the root package knows caddyfile"
 	case in(to, "internal/awstest") && !test && !inAny(f.pkg, "internal/awstest", "examples/quickstart", "dnsfailover/sim/core"):
 		return "the fake AWS is for tests and the quickstart"
+	case in(to, "internal/knottest") && !test:
+		return "Knot DNS is for tests"
 	case f.pkg == "dnsfailover/sim" && !test && to != "dnsfailover/engine":
 		return "the simulator knows the rules alone, since it is compiled anew for every mutant of them"
 	case in(to, "dnsfailover/sim") && !test && !in(f.pkg, "dnsfailover/sim"):
@@ -248,6 +250,8 @@ func TestBrokenRules(t *testing.T) {
 		{"a test knows the fake", "internal/fleet", "list_test.go", modulePath + "/internal/awstest", true},
 		{"the quickstart knows the fake", "examples/quickstart", "main.go", modulePath + "/internal/awstest", true},
 		{"a part of the fake knows the fake", "internal/awstest/dns", "server.go", modulePath + "/internal/awstest", true},
+		{"a command knows Knot DNS", "cmd/caddy", "main.go", modulePath + "/internal/knottest", false},
+		{"a test knows Knot DNS", "dnsfailover", "target_test.go", modulePath + "/internal/knottest", true},
 		{"the model of Route 53 knows the fake", "dnsfailover/sim/core", "core.go", modulePath + "/internal/awstest", true},
 		{"the simulator knows the fake", "dnsfailover/sim", "sim.go", modulePath + "/internal/awstest", false},
 		{"the simulator knows the model of Route 53", "dnsfailover/sim", "sim.go", modulePath + "/dnsfailover/sim/core", false},

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -32,7 +33,7 @@ const (
 	patience = 3 * time.Second
 )
 
-// crowd are clients that look the name up at the DNS server of the fake cloud, keep the answer for its TTL as resolvers do, and
+// crowd are clients that look the name up at the DNS server of the lab, keep the answer for its TTL as resolvers do, and
 // ask whoever it names over a connection of its own. They go on all the time, and count.
 //
 // A connection that dies without a byte may be tried again: when a configuration is loaded, Linux resets those that wait in the
@@ -132,22 +133,26 @@ func (c *crowd) one(ctx context.Context) {
 
 // resolve looks the name up, and keeps the answer for its TTL.
 func (c *crowd) resolve(ctx context.Context) (string, error) {
+	if c.lab.at != "" {
+		return c.lab.at, nil
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if time.Now().Before(c.until) {
 		return c.addr, nil
 	}
 	q := new(dns.Msg).SetQuestion(recordName+".", dns.TypeA)
-	r, _, err := (&dns.Client{Timeout: patience}).ExchangeContext(ctx, q, c.lab.dns.Addr())
+	r, _, err := (&dns.Client{Timeout: patience}).ExchangeContext(ctx, q, c.lab.names)
 	if err != nil {
 		return "", err
 	}
-	if len(r.Answer) != 1 {
-		return "", fmt.Errorf("the DNS says %s, and has %d answers", dns.RcodeToString[r.Rcode], len(r.Answer))
+	if n := len(r.Answer); n == 0 || n > 1 && !c.lab.many {
+		return "", fmt.Errorf("the DNS says %s, and has %d answers", dns.RcodeToString[r.Rcode], n)
 	}
-	a, ok := r.Answer[0].(*dns.A)
+	first := r.Answer[rand.N(len(r.Answer))]
+	a, ok := first.(*dns.A)
 	if !ok {
-		return "", fmt.Errorf("the DNS has no A, but %s", r.Answer[0])
+		return "", fmt.Errorf("the DNS has no A, but %s", first)
 	}
 	c.addr, c.until = net.JoinHostPort(a.A.String(), c.lab.port), time.Now().Add(time.Duration(a.Hdr.Ttl)*time.Second)
 	return c.addr, nil

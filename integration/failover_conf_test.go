@@ -25,12 +25,14 @@ type conf struct {
 	checks    string
 	dns       string
 
-	service, record string // names; without a record there is no service
+	service, record string // names
+	address         string // the block of elastic_ip; without it, and a record, there is no service
 	ttl             string
 	rest            string // lines of the service
 
 	global string // lines of the global options
 	site   string // lines of the site; "" is no site, and no listener
+	whole  string // the whole Caddyfile of a test that has its own, instead of all above
 }
 
 // standard is the conf of a node as most tests have it: all is said, so the metadata service is not needed.
@@ -56,6 +58,9 @@ func (n *node) standard() conf {
 // text is the whole Caddyfile.
 func (n *node) text() string {
 	c, l := n.conf, n.lab
+	if c.whole != "" {
+		return c.whole
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "{\nadmin %s:%s\npersist_config off\nauto_https off\ngrace_period 5s\nstorage file_system %s\n",
 		n.addr, adminPort, filepath.Join(n.dir, "storage"))
@@ -65,8 +70,12 @@ func (n *node) text() string {
 	if c.identity+c.service != "" {
 		fmt.Fprintf(&b, "dnsfailover {\n%s\nheartbeat {\nlisten %s:%s\nsecret_file %s\n%s\n}\n%s\n%s\n%s\n",
 			c.identity, n.addr, beatPort, n.secretFile(), c.heartbeat, c.peers, c.checks, c.dns)
+		targets := c.address
 		if c.record != "" {
-			fmt.Fprintf(&b, "service %s {\nrecord %s {\nttl %s\n}\n%s\n}\n", c.service, c.record, c.ttl, c.rest)
+			targets += fmt.Sprintf("\nrecord %s {\nttl %s\n}", c.record, c.ttl)
+		}
+		if targets != "" {
+			fmt.Fprintf(&b, "service %s {\n%s\n%s\n}\n", c.service, targets, c.rest)
 		}
 		b.WriteString("}\n")
 	}

@@ -90,6 +90,11 @@ func (l *lab) agree(holder *node) bool {
 	if lease.Holder != holder.name || lease.Instance != holder.id || !slices.Equal(l.points(), []string{holder.addr}) {
 		return false
 	}
+	return l.say(holder, lease.Epoch)
+}
+
+// say reports whether every process that runs says that a node has the service since an epoch, or 0 for any, and that all is well.
+func (l *lab) say(holder *node, epoch uint64) bool {
 	for _, n := range l.nodes {
 		if !n.runs() || n.frozen {
 			continue
@@ -102,7 +107,7 @@ func (l *lab) agree(holder *node) bool {
 		if len(s.Services) != 1 || !s.AsConfigured {
 			return false
 		}
-		if c := s.Services[0]; c.Role != role || c.Holder != holder.name || c.Epoch != lease.Epoch || !c.Healthy {
+		if c := s.Services[0]; c.Role != role || c.Holder != holder.name || epoch != 0 && c.Epoch != epoch || !c.Healthy {
 			return false
 		}
 	}

@@ -23,10 +23,13 @@ type lab struct {
 	cloud  *awstest.Cloud
 	aws    *awstest.Server
 	dns    *awstest.DNSServer
+	names  string // the server at which clients look names up: dns, unless a test has another one
 	zone   string
 	certs  *certs
 	dir    string
 	port   string // of the site, on every node
+	many   bool   // the record may hold several nodes
+	at     string // where clients go without asking the DNS; "" is to ask
 	nodes  []*node
 	crowd  *crowd
 }
@@ -60,13 +63,14 @@ func newLabAt(t *testing.T, hub string, addrs []string) *lab {
 	l.must(l.certs.write(l.dir))
 	l.zone, err = l.cloud.AddZone(awstest.HostedZone{Name: "example.com"})
 	l.must(err)
-	l.cloud.AllowChanges(policy)
+	l.cloud.AllowChanges(policy, edgeChallenges)
 	l.aws, err = awstest.ServeAt(l.cloud, net.JoinHostPort(hub, "0"))
 	l.must(err)
 	t.Cleanup(func() { l.aws.Close() })
 	l.dns, err = awstest.ServeDNS(l.cloud, net.JoinHostPort(hub, "0"), awstest.DNSOptions{})
 	l.must(err)
 	t.Cleanup(func() { l.dns.Close() })
+	l.names = l.dns.Addr()
 	t.Cleanup(l.end)
 
 	l.port = l.freePort(addrs)
@@ -189,7 +193,7 @@ func (l *lab) end() {
 // dump shows what there is to see after a failure.
 func (l *lab) dump() {
 	for _, c := range l.cloud.Calls() {
-		if c.Service == "route53" {
+		if c.Service == "route53" || c.Service == "ec2" {
 			l.Logf("%s %s by %s: %q fault %t", c.Time.Format("15:04:05.000"), c.Action, c.Caller.Instance, c.Code, c.Fault)
 		}
 	}

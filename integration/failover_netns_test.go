@@ -19,9 +19,23 @@ const insideEnv = "INTEGRATION_NETNS"
 // TestLinkIsDown pulls the holder's cable: nodes with addresses, interfaces and routes of their own, on a switch. It runs in
 // namespaces of its own, which needs no root where users may make them.
 func TestLinkIsDown(t *testing.T) {
+	inNetwork(t, linkIsDown)
+}
+
+// inNetwork runs a test in a process of its own, which has a network of its own, and returns what that printed; there it returns
+// nothing. The network has a bridge, at [hubAddr].
+func inNetwork(t *testing.T, test func(*testing.T)) string {
+	t.Helper()
 	if os.Getenv(insideEnv) != "" {
-		linkIsDown(t)
-		return
+		for _, args := range []string{
+			"link set lo up", "link add br0 type bridge", "addr add " + hubAddr + "/24 dev br0", "link set br0 up",
+		} {
+			if err := ip(args); err != nil {
+				t.Skipf("no network of its own: %v", err)
+			}
+		}
+		test(t)
+		return ""
 	}
 	if testing.Short() {
 		t.Skip("it runs real processes for some seconds")
@@ -34,7 +48,8 @@ func TestLinkIsDown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(os.Args[0], "-test.run", "^TestLinkIsDown$", "-test.v", "-test.timeout", "2m")
+	only := "^" + strings.ReplaceAll(t.Name(), "/", "$/^") + "$"
+	cmd := exec.Command(os.Args[0], "-test.run", only, "-test.v", "-test.timeout", "2m")
 	cmd.Env = append(os.Environ(), insideEnv+"=1", "CADDY_BIN="+bin)
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Pdeathsig:   syscall.SIGKILL,
@@ -53,23 +68,28 @@ func TestLinkIsDown(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	t.Logf("%s", out)
+	return string(out)
 }
 
 const hubAddr = "10.77.0.254"
 
-func linkIsDown(t *testing.T) {
-	for _, args := range []string{
-		"link set lo up", "link add br0 type bridge", "addr add " + hubAddr + "/24 dev br0", "link set br0 up",
-	} {
-		if err := ip(args); err != nil {
-			t.Skipf("no network of its own: %v", err)
-		}
+// newLabOnASwitch makes a lab whose nodes are on the bridge, each behind a port.
+func newLabOnASwitch(t *testing.T, nodes int) *lab {
+	t.Helper()
+	var addrs []string
+	for i := range nodes {
+		addrs = append(addrs, fmt.Sprintf("10.77.0.%d", i+1))
 	}
-	l := newLabAt(t, hubAddr, []string{"10.77.0.1", "10.77.0.2"})
+	l := newLabAt(t, hubAddr, addrs)
 	for i, n := range l.nodes {
 		n.port = &port{name: fmt.Sprintf("port%d", i+1), addr: n.addr}
 		t.Cleanup(func() { n.port.host.Close() })
 	}
+	return l
+}
+
+func linkIsDown(t *testing.T) {
+	l := newLabOnASwitch(t, 2)
 	l.start()
 	l.hear()
 	lb1, lb2 := l.nodes[0], l.nodes[1]
