@@ -40,7 +40,7 @@ func (l *lab) together(nodes ...*node) {
 func TestEveryNodeServes(t *testing.T) {
 	l := newLab(t, 3)
 	l.many = true
-	l.each(func(c *conf) { c.rest += "mode all\n" })
+	l.each(func(c *conf) { c.rest += "\nmode all" })
 	lb1, lb2, lb3 := l.nodes[0], l.nodes[1], l.nodes[2]
 	for _, n := range l.nodes {
 		n.spawn()

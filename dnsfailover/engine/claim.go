@@ -47,6 +47,9 @@ func (s *step) cause(i int) (Cause, Why) {
 	case peer:
 		return s.causePeer(h.name, i)
 	case stranger:
+		if !s.resumed {
+			return NoCause, Why{Code: PeersUnheard} // it may be one of theirs
+		}
 		if t.foreign.token != t.Reading.Token {
 			return NoCause, Why{Code: StrangerUnknown}
 		}

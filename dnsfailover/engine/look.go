@@ -196,14 +196,36 @@ func (s *step) backoff(i, n int) time.Duration {
 }
 
 // retry is the delay after the n-th call in a row that brought no answer. As
-// long as nobody who answers holds the service it stays, at first, below
-// BackoffUrgent times the place of this node among the candidates.
+// long as nobody who answers has the target it stays, at first, below
+// BackoffUrgent times the place of this node among those that may write it.
 func (s *step) retry(i, n int) time.Duration {
-	if n > urgentRetries || s.Role == Active || s.activePeer() != nil {
+	if n > urgentRetries || s.served(i) {
 		return s.backoff(i, n)
 	}
-	before, _ := s.rank("", true)
+	before := 0
+	if s.Role != Active || s.all() {
+		before, _ = s.rank("", true)
+	}
 	return s.backoffTo(min(time.Duration(before+1)*BackoffUrgent, BackoffMax), i, n)
+}
+
+// served reports whether those who have a target answer: the service, where it
+// is not this node's, or one of those that follow it.
+func (s *step) served(i int) bool {
+	switch {
+	case s.all():
+		return s.Role == Active && !s.Targets[i].purge.on
+	case i == 0 || s.Role != Active:
+		return s.Role == Active || s.activePeer() != nil
+	}
+	switch h := s.holder(s.cfg, i); h.who {
+	case nobody:
+		return false
+	case peer:
+		p := s.peer(h.name)
+		return p == nil || p.Up
+	}
+	return true
 }
 
 func (s *step) backoffTo(most time.Duration, i, n int) time.Duration {

@@ -384,3 +384,23 @@ func TestFollowerOfTheDead(t *testing.T) {
 		t.Errorf("%d writes: %+v", len(m), m)
 	}
 }
+
+// The holder of the home takes what the dead still has soon after the provider answers again, however long that was.
+func TestFollowerOfTheDeadAfterAnOutage(t *testing.T) {
+	n := mixed(t)
+	n.run(30 * time.Second)
+	back := n.now + time.Minute
+	n.writes = func(target string) Outcome {
+		if target == eip && n.now < back {
+			return Busy
+		}
+		return Done
+	}
+	n.peer["lb2"].reply = Refused
+	n.run(2 * time.Minute)
+	r := n.holds[eip]
+	m := n.mutations()
+	if last := m[len(m)-1]; r.Instance != "i-1" || last.at-back > 3*time.Second {
+		t.Errorf("%+v, %v after the API is back", r, last.at-back)
+	}
+}
