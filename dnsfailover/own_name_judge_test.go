@@ -31,6 +31,7 @@ func TestJudgeOwn(t *testing.T) {
 		write     bool
 		state     ownState
 		again     string
+		place     string
 		part      string
 	}{
 		{name: "as it is to be", r: at(60, nil, "203.0.113.1"), state: ownRegistered},
@@ -42,6 +43,9 @@ func TestJudgeOwn(t *testing.T) {
 		{name: "the lease alone", r: at(60, nil), write: true},
 		{name: "a lease of other addresses", r: at(60, func(l *engine.Lease) { l.Addrs = "203.0.113.9" }, "203.0.113.1"), write: true},
 		{name: "under another node name", r: at(60, func(l *engine.Lease) { l.Holder = "lb9" }, "203.0.113.1"), write: true},
+		{name: "at its place", r: at(60, func(l *engine.Lease) { l.Hash = "eu-west-1:1" }, "203.0.113.1"), place: "eu-west-1:1", state: ownRegistered},
+		{name: "without its place", r: at(60, nil, "203.0.113.1"), place: "eu-west-1:1", write: true},
+		{name: "at a place that is not known now", r: at(60, func(l *engine.Lease) { l.Hash = "eu-west-1:1" }, "203.0.113.1"), state: ownRegistered},
 		{name: "another TTL at first", r: at(300, nil, "203.0.113.1"), write: true},
 		{name: "another TTL later", r: at(300, nil, "203.0.113.1"), converged: true, state: ownRegistered},
 		{name: "an alias", r: engine.Reading{Exists: true, Refuse: "the A is an alias"}, state: ownRefused, part: "the A is an alias"},
@@ -60,6 +64,8 @@ func TestJudgeOwn(t *testing.T) {
 				}
 				return tc.alive
 			}
+			want := want
+			want.Place = tc.place
 			v := judgeOwn(want, tc.r, tc.epoch, tc.converged, alive)
 			if v.write != tc.write || v.state != tc.state || v.other != tc.again {
 				t.Errorf("%+v", v)

@@ -104,18 +104,28 @@ func TestFleetPeersHolderOfElasticIP(t *testing.T) {
 	has(outside)
 	// A node that does not answer yet, on the machine that has it.
 	holder := l.prepare(outside, ip)
-	begin := func(n *fleetNode) *fleetNode {
+	configure := func(n *fleetNode) *fleetNode {
 		in, _ := l.cloud.Instance(n.id)
 		c := &n.share.cfg.Services[0]
 		c.Records = nil
 		c.ElasticIP = &ElasticIPConfig{
 			Address: eip.AllocationID, PrivateIP: n.addr, Interface: in.Interfaces[0].ID, Region: in.Region,
 		}
-		n.run()
+		return n
+	}
+	begin := func(n *fleetNode) *fleetNode {
+		configure(n).run()
 		return n
 	}
 	ip = l.address()
-	one := begin(l.prepare(l.launch(ip), ip))
+	one := l.prepare(l.launch(ip), ip)
+	// It is found out before the node begins.
+	early := configure(l.prepare(one.id, ip)).share
+	early.self = &Self{Instance: one.id}
+	if got := early.readHolders(l.ctx())[eip.AllocationID]; !slices.Equal(got, []string{outside}) {
+		t.Errorf("the holders are %q, want %s", got, outside)
+	}
+	begin(one)
 	l.until("the holder to be asked", func() bool { return slices.Contains(one.peers(), holder.at) })
 	begin(holder)
 	l.until("the holder to answer", func() bool { return one.hears(holder) })

@@ -72,7 +72,7 @@ func TestLibDNSRefuses(t *testing.T) {
 		}},
 		{"is delegated", []libdns.RR{{Name: "lb.example.com.", Type: "NS", TTL: time.Minute, Data: "ns1.example.org."}}},
 		{"is not a lease", []libdns.RR{lease("mine")}},
-		{"it has 2 values", []libdns.RR{lease("mine"), lease("v=1 epoch=1 holder=x nonce=x")}},
+		{"does not begin with v=1", []libdns.RR{lease("mine"), lease("v=1 epoch=1 holder=x nonce=x")}},
 		{"a later release", []libdns.RR{lease(`"v=2 epoch=1"`)}},
 		{"it is a CNAME", []libdns.RR{{Name: "_dnsfailover.lb", Type: "CNAME", TTL: time.Minute, Data: "www.example.com."}}},
 	} {

@@ -90,6 +90,8 @@ func TestElasticIPTenReloads(t *testing.T) {
 			n.reload()
 		}
 		e.holds(lb1)
+		more := e.crowd.now().sent + 8 // one reload after the other at once would cut the same request more often than it is tried
+		e.eventually("clients to ask", func() bool { return e.crowd.now().sent >= more })
 	}
 	e.calm(lb1)
 	e.called(0, 1)

@@ -34,18 +34,18 @@ func (w *world) isIn(t *target) string {
 	if candidates = healthy; healthy == 0 {
 		candidates = able
 	}
-	foreign, ours := 0, 0
+	ours, foreign := 0, []string{}
 	for _, a := range split(r.Addrs) {
 		id := t.known(indexOf(nodeAddrs[:], a))
 		if id < 0 || w.nobodyKnows(id, t) {
-			foreign++
+			foreign = append(foreign, a)
 		} else {
 			ours++
 		}
 	}
-	works := !w.plan.Foreign || w.anyWorks(x.others)
+	works := !w.plan.Foreign || w.anyWorks(join(foreign))
 	switch {
-	case able == 0, r.Refuse != "", foreign > 0 && ours == 0 && works:
+	case able == 0, r.Refuse != "", len(foreign) > 0 && ours == 0 && works:
 		return "" // hands off
 	case !r.Exists:
 		return "nobody is in " + t.id
@@ -73,12 +73,18 @@ func (w *world) isIn(t *target) string {
 	return ""
 }
 
-// nobodyKnows reports whether nobody who could act has a way to know that the
-// address of a node that does not run, and has no lease beside it, is one of
-// ours.
+// nobodyKnows reports whether nobody who could act has a way to know that an
+// address without a lease is one of ours. Peers say what they have in the home;
+// elsewhere a node knows its own address alone.
 func (w *world) nobodyKnows(id int, t *target) bool {
 	r := t.now()
-	if w.nodes[id].up || entry(entries(&r.Lease), nodeNames[id]) != nil {
+	n := w.nodes[id]
+	switch {
+	case entry(entries(&r.Lease), nodeNames[id]) != nil:
+		return false
+	case t.index > 0:
+		return !n.up || n.frozen > 0 || n.leaving || n.opPaused || !w.able(id)
+	case n.up:
 		return false
 	}
 	return !slices.ContainsFunc(w.nodes, func(n *node) bool { return n.up && w.able(n.id) && !n.opPaused && n.told[id].heard })

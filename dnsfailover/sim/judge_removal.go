@@ -11,8 +11,8 @@ import (
 func (w *world) judgeRemoval(n *node, t *target, from *engine.Reading, id int) {
 	name, other := nodeNames[n.id], nodeNames[id]
 	td, p, g := &n.told[id], &n.probes, &n.given[t.index]
-	if !td.heard && entry(entries(&from.Lease), other) == nil {
-		w.judgeForeign(n, t, nodeAddrs[id]) // it does not know whose address this is
+	if entry(entries(&from.Lease), other) == nil && (!td.heard || t.index > 0) {
+		w.judgeForeign(n, t, nodeAddrs[id]) // it does not know whose address this is: peers tell what they have in the home
 		return
 	}
 	if td.answering() {
@@ -66,7 +66,7 @@ func (w *world) landedAll(c *call, before *version) {
 	}
 	if j.quits {
 		x.Quits++
-		if n.release.on {
+		if n.release.on && w.now-n.release.at < releaseTime {
 			n.release.out |= 1 << t.index
 		}
 		if j.public {

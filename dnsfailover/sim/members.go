@@ -175,6 +175,17 @@ func (w *world) someMember() int {
 	return 0
 }
 
+// keeper is the first node in a record that may write it: the one that looks at
+// it more often than the others.
+func (w *world) keeper(t *target) int {
+	for id, n := range w.nodes {
+		if t.last().roll.has(id) && n.up && w.able(id) && !n.opPaused {
+			return id
+		}
+	}
+	return nobody
+}
+
 // expectAll notes what the clean kill of a node should lead to at a target: one
 // write by the first of the others, if all of them are in by then.
 func (w *world) expectAll(t *target, killed int) {

@@ -178,7 +178,7 @@ func (l *looks) note(w *world, n *node, t *target) {
 		return
 	}
 	most := 1
-	if t.last().holder == n.id {
+	if t.last().holder == n.id || w.plan.All && w.keeper(t) == n.id {
 		most = 2
 	}
 	if l.at[most] >= w.quietFrom && l.at[most] > 0 && w.now-l.at[most] < time.Minute {
