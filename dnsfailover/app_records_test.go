@@ -19,10 +19,10 @@ func TestRecordInPrivateZone(t *testing.T) {
 	}))
 	holds := func() (address string, lease engine.Lease) {
 		for _, r := range l.cloud.Records(private) {
-			switch {
-			case r.Type == "A":
+			switch r.Type {
+			case "A":
 				address = strings.Join(r.Values, " ")
-			case r.Type == "TXT":
+			case "TXT":
 				lease, _ = record.Decode(r.Values[0]) // what is none has no holder
 			}
 		}

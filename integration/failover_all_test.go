@@ -86,7 +86,7 @@ func TestEveryNodeServes(t *testing.T) {
 	lb3.reload()
 	writes = len(l.writes())
 	l.unmoved(time.Second, "nothing has changed")
-	fault = lb3.kill()
+	lb3.kill()
 	l.together(lb1)
 	lb1.term()
 	lb1.ended()

@@ -24,6 +24,13 @@ func (m *Member) joining() string {
 	return strconv.FormatUint(m.Epoch, 10) + " " + boot
 }
 
+// sameJoining reports whether two are one. A lease that somebody has deleted, and
+// that is written anew, is no other joining.
+func sameJoining(a, b string) bool {
+	none := (&Member{}).joining()
+	return a == b || a == none || b == none
+}
+
 // intent is what a write was for.
 type intent struct {
 	quit    bool
@@ -51,9 +58,9 @@ func (s *step) learnAll(i int, r Reading, sent time.Duration) {
 			continue
 		}
 		m := member{o.Node, o.joining(), o.Nonce, s.now, !first, s.answersOf(o.Node)}
-		if n := slices.IndexFunc(before, func(b member) bool { return b.node == o.Node && b.joining == m.joining }); n >= 0 {
+		if n := slices.IndexFunc(before, func(b member) bool { return b.node == o.Node && sameJoining(b.joining, m.joining) }); n >= 0 {
 			m = before[n]
-			m.nonce = o.Nonce
+			m.joining, m.nonce = o.joining(), o.Nonce
 		}
 		t.members = append(t.members, m)
 	}
@@ -126,7 +133,9 @@ func (s *step) withdrew(why Why) {
 			s.rejoinAt = s.now + s.cfg.HoldDown
 		}
 	case OperatorSays:
-		s.order.on, s.order.what, s.order.until = true, Release, s.now+takeoverTime // if its time was over
+		if s.order.what == Release { // and no other order has come since
+			s.order.on, s.order.until = true, s.now+takeoverTime
+		}
 	}
 }
 

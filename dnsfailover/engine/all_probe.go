@@ -49,9 +49,10 @@ func (s *step) probeAll() {
 func (s *step) alignMembers() {
 	probes := make([]MemberProbe, 0, len(s.home().members))
 	for _, m := range s.home().members {
-		n := slices.IndexFunc(s.Members, func(p MemberProbe) bool { return p.Node == m.node && p.joining == m.joining })
+		n := slices.IndexFunc(s.Members, func(p MemberProbe) bool { return p.Node == m.node && sameJoining(p.joining, m.joining) })
 		if n >= 0 {
 			probes = append(probes, s.Members[n])
+			probes[len(probes)-1].joining = m.joining
 		} else {
 			probes = append(probes, MemberProbe{Node: m.node, joining: m.joining, since: s.now, Probe: Probe{nextAt: s.now}})
 		}

@@ -43,7 +43,7 @@ func (w *world) judgeAll(n *node, t *target, from engine.Reading, cause engine.C
 	}
 	switch {
 	case forced:
-	case n.opPaused && !(j.quits && (n.leaving || n.release.on && w.now-n.release.at <= orderTime)):
+	case n.opPaused && (!j.quits || !n.leaving && (!n.release.on || w.now-n.release.at > orderTime)):
 		w.fail("pause", "%s writes %s (%s) while it is paused", name, t.id, causeName(cause))
 	case n.leaving && !j.quits:
 		w.fail("R6", "%s writes %s (%s) while it is stopping", name, t.id, causeName(cause))
