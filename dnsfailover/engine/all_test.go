@@ -229,6 +229,25 @@ func TestAllRemove(t *testing.T) {
 		n.run(5 * time.Minute)
 		n.wantWrite(DeadSilent)
 	})
+	t.Run("not one whose lease was edited away, without its witness", func(t *testing.T) {
+		n := settled(t, nil)
+		n.cfg.Targets = append(n.cfg.Targets, Target{ID: "second", Addrs: addr1, TTL: 60})
+		n.holds["second"] = shared("lb1", "lb2", "lb3")
+		n.run(30 * time.Second)
+		n.forget()
+		edited := n.holds[home]
+		edited.Lease = Lease{}
+		n.holds[home] = sealed(edited)
+		n.silence("lb2", Silent, false)
+		n.peer["lb3"].body.Writes++
+		n.writes = func(string) Outcome { return Busy }
+		n.run(time.Minute)
+		for _, m := range n.mutations() {
+			if c := causeOf(m.action); c != Adopt {
+				t.Fatalf("it writes, because of %d: %+v", c, m.action)
+			}
+		}
+	})
 	t.Run("nobody, after it was taken out itself", func(t *testing.T) {
 		n := settled(t, nil)
 		n.silence("lb2", Silent, true)
@@ -340,6 +359,25 @@ func TestAllQuit(t *testing.T) {
 		}
 		if n.in() != "lb2" || n.holds["second"].Addrs != addr2 || !n.st.Paused {
 			t.Errorf("%s, %+v", n.in(), n.holds["second"])
+		}
+	})
+	t.Run("the last order counts", func(t *testing.T) {
+		for _, last := range []Order{Takeover, Resume} {
+			n := settled(t)
+			lose := 0
+			n.writes = func(string) Outcome {
+				if lose++; lose == 1 {
+					n.holds[home] = shared("lb3", "lb2") // it is carried out, and the answer is lost
+					return Unknown
+				}
+				return Done
+			}
+			n.step(Command{What: Release})
+			n.step(Command{What: last})
+			n.run(30 * time.Second)
+			if last == Resume && n.st.Paused || !strings.Contains(n.in(), "lb1") {
+				t.Errorf("after order %d it is paused: %v; in the record are %s", last, n.st.Paused, n.in())
+			}
 		}
 	})
 	t.Run("taken in by an operator", func(t *testing.T) {
