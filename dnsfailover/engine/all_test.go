@@ -230,7 +230,7 @@ func TestAllRemove(t *testing.T) {
 		n.wantWrite(DeadSilent)
 	})
 	t.Run("not one whose lease was edited away, without its witness", func(t *testing.T) {
-		n := settled(t, nil)
+		n := settled(t, func(n *node) { n.control = false })
 		n.cfg.Targets = append(n.cfg.Targets, Target{ID: "second", Addrs: addr1, TTL: 60})
 		n.holds["second"] = shared("lb1", "lb2", "lb3")
 		n.run(30 * time.Second)
