@@ -101,7 +101,7 @@ func (l *Loop) callTarget(s *service, c targetCall) {
 			l.guard(s.name, "target "+c.target, func() { r, err = c.run(ctx) })
 			o := OutcomeOf(err)
 			l.post(func() { l.noteOutcome(s, c.target, o, err) })
-			if o != engine.Done {
+			if o != engine.Done && o != engine.Denied {
 				r = engine.Reading{}
 			}
 			return c.event(o, r)

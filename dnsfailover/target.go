@@ -11,7 +11,8 @@ import (
 // Target is a DNS record that points clients at the active node, and is only ever compared and swapped. Both methods end
 // with ctx at the latest. [OutcomeOf] says what their errors mean.
 type Target interface {
-	// Read returns what the target holds. What can't be read is an error, never a reading of nothing.
+	// Read returns what the target holds. What can't be read is an error, never a reading of nothing. What can be read, and is
+	// known to be denied to this node otherwise, is a reading and an error.
 	Read(ctx context.Context) (engine.Reading, error)
 
 	// Swap makes the target hold a value if it holds exactly what was read, and changes nothing otherwise, which is an

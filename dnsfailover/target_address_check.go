@@ -11,9 +11,9 @@ import (
 // checkEvery is how often a node finds out whether it may move an Elastic IP that it does not have.
 const checkEvery = 5 * time.Minute
 
-// checkedAddress is an Elastic IP that a node can only read if it could move it, too: so a missing permission makes it no candidate
-// long before the holder dies. The first reading checks that, and later ones go by the latest check, which costs no takeover
-// any time. On the instance that has the address all readings count, and nothing is checked.
+// checkedAddress is an Elastic IP of which a node is denied a reading that it gets, if it could not move it: so a missing permission
+// makes it no candidate long before the holder dies. The first reading checks that, and later ones go by the latest check, which costs no
+// takeover any time. On the instance that has the address all readings count, and nothing is checked.
 type checkedAddress struct {
 	*ElasticIP
 
@@ -41,7 +41,7 @@ func (c *checkedAddress) Read(ctx context.Context) (engine.Reading, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.held && c.denied != nil {
-		return engine.Reading{}, c.denied
+		return r, c.denied
 	}
 	return r, nil
 }

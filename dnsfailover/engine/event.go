@@ -53,7 +53,7 @@ type ReadDone struct {
 	Target  string
 	Call    uint64
 	Outcome Outcome // Done, Busy, Unknown or Denied
-	Reading Reading // if done
+	Reading Reading // if done, or if only moving it is denied
 }
 
 // SwapDone is the end of a [Swap].

@@ -71,7 +71,8 @@ func (s *step) foldRead(e ReadDone) {
 	}
 	t := &s.Targets[i]
 	t.busy = idle
-	if e.Outcome != Done {
+	only := e.Outcome == Denied && e.Reading.Token != "" // it may be read, and no more
+	if e.Outcome != Done && !only {
 		t.Failing = true
 		t.misreads++
 		if e.Outcome == Busy {
@@ -85,7 +86,12 @@ func (s *step) foldRead(e ReadDone) {
 		}
 		return
 	}
-	if t.Denied && !t.toWrite {
+	switch {
+	case only && !t.Denied:
+		s.deny(t, false)
+	case only:
+		t.DeniedAt = s.now
+	case t.Denied && !t.toWrite:
 		s.allow(t)
 	}
 	t.misreads, t.throttled = 0, 0

@@ -332,3 +332,24 @@ func TestR10(t *testing.T) {
 		}
 	})
 }
+
+// What a node may read, and not move, it knows; and it is no candidate.
+func TestReadableAndDenied(t *testing.T) {
+	n := newNode(t)
+	n.cfg.Targets = []Target{{ID: eip, Kind: Address}}
+	n.holds = map[string]Reading{eip: {Token: "a-2", Exists: true, Instance: "i-2"}}
+	n.reads = Denied
+	n.run(30 * time.Second)
+	n.wantRole(Standby)
+	if b := n.st.Body(n.now, &n.cfg); b.Able || n.st.Holder(&n.cfg) != "lb2" {
+		t.Errorf("able %v, and the holder is %q", b.Able, n.st.Holder(&n.cfg))
+	}
+	n.peer["lb2"].reply = Refused
+	n.run(time.Minute)
+	n.wantNoWrite()
+	n.reads = Done
+	n.run(2 * time.Minute)
+	if n.holds[eip].Instance != "i-1" {
+		t.Errorf("it is allowed, and %+v", n.holds[eip])
+	}
+}
