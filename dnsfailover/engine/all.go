@@ -228,7 +228,9 @@ func (s *step) notYet(t *TargetState, seats []seat, gone []int) Why {
 		return Why{Code: BackingOff} // until it is out of all records
 	case living == 0:
 		return Why{} // better this node than none
-	case s.Control.Armed && s.Control.Ended && !s.Control.OK:
+	case s.Control.Armed && !s.Control.Ended:
+		return Why{Code: ControlPending}
+	case s.Control.Armed && !s.Control.OK:
 		return Why{Code: ControlFails}
 	case !s.due(s.rejoinAt), s.moves.count > 0 && !s.due(s.moves.last+s.penalty()):
 		return Why{Code: BackingOff}

@@ -69,7 +69,7 @@ func (s *step) findSeats(i int) []seat {
 		members = []Member{{l.Holder, l.Instance, l.Epoch, l.Nonce, l.Hash, l.Addrs}}
 	}
 	for _, m := range members {
-		o := seat{Member: m, here: without(m.Addrs, without(m.Addrs, r.Addrs)), kind: nobodysSeat, leased: true, Mode: r.Lease.Mode}
+		o := seat{Member: m, here: among(m.Addrs, r.Addrs), kind: nobodysSeat, leased: true, Mode: r.Lease.Mode}
 		switch {
 		case o.here == "":
 			o.kind = emptySeat
@@ -87,13 +87,13 @@ func (s *step) findSeats(i int) []seat {
 	if left == "" {
 		return seats
 	}
-	if mine := without(left, without(left, c.Addrs)); mine != "" && ownSeat(seats) == nil {
+	if mine := among(left, c.Addrs); mine != "" && ownSeat(seats) == nil {
 		seats = append(seats, seat{Member: Member{Node: s.cfg.Node, Addrs: mine}, here: mine, kind: mySeat})
 		left = without(left, mine)
 	}
 	for k := range s.Peers {
 		b := &s.Peers[k].Body
-		theirs := without(left, without(left, b.Addrs))
+		theirs := among(left, b.Addrs)
 		if i > 0 || b.Name == "" || theirs == "" {
 			continue
 		}

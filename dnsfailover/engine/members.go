@@ -91,10 +91,43 @@ func union(lists ...string) string {
 }
 
 // without is a list of addresses without those of another.
-func without(list, others string) string {
-	if list == "" {
+func without(list, others string) string { return sift(list, others, false) }
+
+// among are the addresses of a list that another one has too.
+func among(list, others string) string { return sift(list, others, true) }
+
+// sift are the addresses of a list that another one holds, or does not. It makes
+// no new list if all of them stay.
+func sift(list, others string, held bool) string {
+	all, kept := true, 0
+	for a := range strings.SplitSeq(list, ",") {
+		if holds(others, a) == held {
+			kept++
+		} else {
+			all = false
+		}
+	}
+	switch {
+	case all:
+		return list
+	case kept == 0:
 		return ""
 	}
-	out := strings.Split(others, ",")
-	return strings.Join(slices.DeleteFunc(strings.Split(list, ","), func(a string) bool { return slices.Contains(out, a) }), ",")
+	var some []string
+	for a := range strings.SplitSeq(list, ",") {
+		if holds(others, a) == held {
+			some = append(some, a)
+		}
+	}
+	return strings.Join(some, ",")
+}
+
+// holds reports whether a list has an address.
+func holds(list, addr string) bool {
+	for a := range strings.SplitSeq(list, ",") {
+		if a == addr {
+			return true
+		}
+	}
+	return false
 }

@@ -109,7 +109,7 @@ func (s *step) awake() {
 		t.verdict, t.foreign, t.purge, t.strangers = verdict{}, foreign{}, verdict{}, nil
 		s.distrust(t)
 	}
-	s.Witness.Ended, s.Control.Ended = false, false
+	s.Witness.Ended, s.Control.Ended, s.Control.nextAt = false, false, s.now
 	for i := range s.Members {
 		s.Members[i].Ended = false
 	}
