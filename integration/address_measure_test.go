@@ -23,7 +23,8 @@ import (
 //
 //	FAILOVER_MEASURE=5 go test ./integration -run '^TestElasticIPMeasure$' -v -timeout 60m -parallel 6
 //
-// One run is a pair of processes made anew, with the defaults of the configuration and a witness, and one fault at a random moment. The time
+// One run is a pair of processes made anew, with the defaults of the configuration and a witness, and one fault at a random moment.
+// FAILOVER_INTERVAL=200ms sets another interval than the default. The time
 // ends when the AssociateAddress arrives at the fake, which carries it out then, and answers at once. Nothing else should run on the
 // machine.
 func TestElasticIPMeasure(t *testing.T) {
@@ -75,7 +76,10 @@ type eipSample struct {
 	Second time.Duration // until the other one had it when the one that had it then was killed; 0 if that was not tried
 }
 
-const eipMark = "eip sample "
+const (
+	eipMark     = "eip sample "
+	intervalEnv = "FAILOVER_INTERVAL"
+)
 
 // measure makes the fault once.
 func (f *eipFault) measure(t *testing.T, both bool) (s eipSample) {
@@ -104,6 +108,9 @@ func (f *eipFault) measure(t *testing.T, both bool) (s eipSample) {
 func (f *eipFault) inLab(e *eipLab, s *eipSample) {
 	e.each(func(c *conf) {
 		c.heartbeat = ""
+		if every := os.Getenv(intervalEnv); every != "" {
+			c.heartbeat = "interval " + every
+		}
 		if f.blind {
 			c.rest = ""
 		}
