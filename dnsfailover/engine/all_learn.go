@@ -24,12 +24,8 @@ func (m *Member) joining() string {
 	return strconv.FormatUint(m.Epoch, 10) + " " + boot
 }
 
-// sameJoining reports whether two are one. A lease that somebody has deleted, and
-// that is written anew, is no other joining.
-func sameJoining(a, b string) bool {
-	none := (&Member{}).joining()
-	return a == b || a == none || b == none
-}
+// noJoining is that of a member whose lease somebody has deleted. It is no new one.
+var noJoining = new(Member).joining()
 
 // intent is what a write was for.
 type intent struct {
@@ -58,7 +54,7 @@ func (s *step) learnAll(i int, r Reading, sent time.Duration) {
 			continue
 		}
 		m := member{o.Node, o.joining(), o.Nonce, s.now, !first, s.answersOf(o.Node)}
-		if n := slices.IndexFunc(before, func(b member) bool { return b.node == o.Node && sameJoining(b.joining, m.joining) }); n >= 0 {
+		if n := slices.IndexFunc(before, func(b member) bool { return b.node == o.Node && (b.joining == m.joining || m.joining == noJoining) }); n >= 0 {
 			m = before[n]
 			m.joining, m.nonce = o.joining(), o.Nonce
 		}

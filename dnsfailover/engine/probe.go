@@ -29,7 +29,6 @@ func (s *step) foldProbe(p *Probe, ok bool, started, since time.Duration) {
 func (s *step) probe() {
 	h := s.holder(s.cfg, 0)
 	suspect, first := s.suspects(h)
-	s.public.note(s)
 	if s.ask(&s.Control, suspect, first, s.public.told) {
 		s.do(AskControl{})
 	}

@@ -189,6 +189,7 @@ func (s *step) act() {
 		return
 	}
 	s.expire()
+	s.public.note(s)
 	if s.all() {
 		s.actAll()
 		return
