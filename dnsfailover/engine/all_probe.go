@@ -48,7 +48,9 @@ func (s *step) probeAll() {
 func (s *step) alignMembers() {
 	probes := make([]MemberProbe, 0, len(s.home().members))
 	for _, m := range s.home().members {
-		n := slices.IndexFunc(s.Members, func(p MemberProbe) bool { return p.Node == m.node && (p.joining == m.joining || p.joining == noJoining || m.joining == noJoining) })
+		n := slices.IndexFunc(s.Members, func(p MemberProbe) bool {
+			return p.Node == m.node && (p.joining == m.joining || p.joining == noJoining || m.joining == noJoining)
+		})
 		if n >= 0 {
 			probes = append(probes, s.Members[n])
 			probes[len(probes)-1].joining = m.joining
