@@ -39,6 +39,7 @@ var benchmarks = []struct{ name, config string }{
 	{"filter_combined", masked + ours + `}`},
 	{"filter_json", masked + `{"format": "json"}}`},
 	{"filter_console", masked + `{"format": "console"}}`},
+	{"filter_nothing", masked + `{"format": "nothing"}}`},
 }
 
 // BenchmarkLine is what a request costs: the clone that Caddy's server has zap make for the request, and the entry.
