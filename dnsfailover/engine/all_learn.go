@@ -79,11 +79,16 @@ func (s *step) changed(i int, before []member, was, is bool) {
 	case is && !was:
 		s.resumed = s.resumed || t.why.Code != NoReason // by its own write
 		say(Joined, "", s.cfg.Node, t.why)
-	case was && !is && t.intent.quit && s.writer(i, before) == "":
-		say(Withdrew, s.cfg.Node, "", t.why)
-		s.withdrew(t.why)
 	case was && !is:
-		say(Dropped, s.cfg.Node, s.writer(i, before), Why{})
+		quit, other := t.intent.quit, s.writer(i, before)
+		if quit {
+			s.withdrew(t.why)
+		}
+		if quit && other == "" {
+			say(Withdrew, s.cfg.Node, "", t.why)
+			break
+		}
+		say(Dropped, s.cfg.Node, other, Why{})
 		// Who has done so may be as deaf as this node is: no silence counts for now (R7).
 		for k := range t.members {
 			m := &t.members[k]

@@ -193,6 +193,7 @@ func (n *node) answer(c *call, wait time.Duration, outcome engine.Outcome, r eng
 		case outcome == engine.Denied:
 			n.deniedWrite = c.op != opRead || n.deniedAt >= 0 && n.deniedWrite
 			n.deniedAt = w.now
+			n.release = released{} // an operator can't help that
 		case outcome == engine.Done && c.op == opRead && !n.deniedWrite:
 			n.deniedAt = never // reading was all that was denied, as far as it knows
 		}

@@ -64,7 +64,7 @@ func (w *world) isIn(t *target) string {
 		case healthy&bit != 0 && (m == nil || x.leased&bit == 0 || r.Lease.Members == ""):
 			return name + " is in " + t.id + " without a lease"
 		case candidates&^bit == 0 || !x.has(id): // it is the last, or out
-		case living&bit == 0 && (!w.nobodyKnows(id, t) || w.plan.Foreign):
+		case living&bit == 0 && (!w.nobodyKnows(id, t) || w.plan.Foreign) && (healthy|able&x.in) != 0: // else nobody may
 			return name + " is in " + t.id + " and does not run"
 		case healthy != 0 && living&bit != 0 && !n.well() && w.able(id) && !n.opPaused:
 			return name + " is in " + t.id + " and is not healthy"

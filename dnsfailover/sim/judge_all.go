@@ -182,15 +182,15 @@ func (n *node) fitPeer() int {
 // judgeJoin looks at a node that adds itself (A2).
 func (w *world) judgeJoin(n *node, t *target, from *engine.Reading, j *judged) {
 	name := nodeNames[n.id]
-	p := &n.probes
+	p, alone := &n.probes, j.after.in == 1<<n.id // which is better than nobody
 	switch {
-	case n.healthy && p.controlArmed && !p.controlOK && j.after.in != 1<<n.id: // alone it is better than nobody
+	case n.healthy && p.controlArmed && !p.controlOK && !alone:
 		w.fail("A2", "%s joins %s, and its own armed control probe fails", name, t.id)
 	case n.release.on && (w.now-n.release.at < releaseTime || n.release.out == 1<<len(w.targets)-1):
 		w.fail("A11", "%s joins %s, and was told to leave it", name, t.id)
-	case n.fromOut >= 0 && w.now-n.fromOut < n.cfg.HoldDown && !p.controlArmed:
+	case n.fromOut >= 0 && w.now-n.fromOut < n.cfg.HoldDown && !p.controlArmed && !alone:
 		w.fail("A3", "%s joins %s again %s after it left for its public path", name, t.id, stamp(w.now-n.fromOut))
-	case !from.Exists && j.after.in != 1<<n.id:
+	case !from.Exists && !alone:
 		w.fail("A2", "%s creates %s for others too", name, t.id)
 	case !from.Exists && !w.was(n, t):
 		for p := range w.plan.Nodes {

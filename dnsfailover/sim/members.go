@@ -187,11 +187,12 @@ func (w *world) keeper(t *target) int {
 }
 
 // expectAll notes what the clean kill of a node should lead to at a target: one
-// write by the first of the others, if all of them are in by then.
+// write by the first of the others, if all of them are in by then. Where the
+// provider throttles, the first may have to wait.
 func (w *world) expectAll(t *target, killed int) {
 	x := t.last().roll
 	for id, n := range w.nodes {
-		if n.up && !x.has(id) {
+		if n.up && !x.has(id) || t.backend != nil {
 			w.ranked = nobody
 		}
 	}
