@@ -14,7 +14,7 @@ var mutantsOfAll = []mutant{
 		{"engine/all.go", " || o.kind == emptySeat ||", " ||"},
 	}},
 	{"a node joins though its control probe fails", "A2", []edit{
-		{"engine/all.go", "\tcase s.Control.Armed && s.Control.Ended && !s.Control.OK:\n\t\treturn Why{Code: ControlFails}\n", ""},
+		{"engine/all.go", "\tcase s.Control.Armed && !s.Control.OK:\n\t\treturn Why{Code: ControlFails}\n", ""},
 	}},
 	{"who joins takes an epoch that was there", "R2", []edit{
 		{"engine/all.go", "max(s.Epoch, t.Reading.Lease.Epoch) + 1", "max(t.Reading.Lease.Epoch, 1)"},
