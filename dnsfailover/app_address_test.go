@@ -132,6 +132,35 @@ func TestAddressNotKnown(t *testing.T) {
 	}
 }
 
+// While a service can't be run that is tried again and again; what is denied to another one is not.
+func TestDeniedIsNotTriedAgainWithWhatIsMissing(t *testing.T) {
+	l := newAddressApp(t)
+	l.eip.cloud.Deny("ec2:DescribeAddresses")
+	l.eip.cloud.Deny("route53:ListResourceRecordSets")
+	l.load(l.with(`"elastic_ip": {"address": "`+l.eip.id+`"}`, func(app map[string]any) {
+		app["services"] = append(app["services"].([]map[string]any), map[string]any{
+			"name": "api", "records": []map[string]any{{"name": "api.example.com", "address": "private"}},
+		})
+	}))
+	l.until("the denial", func() bool {
+		s, _ := l.full()
+		return len(s.Services) == 2 && len(s.Services[1].Targets) == 1 && s.Services[1].Targets[0].Denied
+	})
+	for range 4 { // each of which begins after the one before has ended
+		attempts := l.eip.cloud.Count("ec2", "DescribeAddresses")
+		l.look()
+		l.until("another attempt", func() bool { return l.eip.cloud.Count("ec2", "DescribeAddresses") > attempts })
+	}
+	if n := l.eip.cloud.Count("route53", "ListResourceRecordSets"); n != 1 {
+		t.Errorf("what is denied was tried %d times", n)
+	}
+	raw, err := os.ReadFile(l.log())
+	l.eip.must(err)
+	if n := strings.Count(string(raw), "failover is not set up as configured"); n != 1 {
+		t.Errorf("the log says %d times that a service is missing, want once:\n%s", n, raw)
+	}
+}
+
 // A service begins as soon as there are credentials for it, though all of its addresses were known before.
 func TestAddressWithoutCredentials(t *testing.T) {
 	l := newAddressApp(t)

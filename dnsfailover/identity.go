@@ -197,6 +197,9 @@ func (f *selfFinder) kinds() (services, own []string) {
 func (f *selfFinder) checkAddresses(context.Context) error {
 	services, _ := f.kinds()
 	for _, kind := range services {
+		if kind == addressPublic && f.cfg.movesAddress() {
+			continue // with which it may come and go: only what points at it has to wait
+		}
 		if kind == addressPublic && !f.self.Public.IsValid() && f.given.Public != addressNone {
 			return errors.New("the instance has no public IPv4 address, and names point at it: associate one, " +
 				"use the private one: address private, or, if it has IPv6 alone, say so: address { public none }")
@@ -208,7 +211,7 @@ func (f *selfFinder) checkAddresses(context.Context) error {
 	if private, _ := f.needed(); private && !f.self.Private.IsValid() {
 		return errors.New("this node has no private address for its heartbeat listener: give one: heartbeat { listen ADDRESS:PORT }")
 	}
-	if f.cfg.Reference == referenceOwn && !f.cfg.movesAddress() { // with which this node's own one may come and go
+	if f.cfg.Reference == referenceOwn && !f.cfg.movesAddress() {
 		if _, err := f.self.addrs(addressPublic); err != nil {
 			return fmt.Errorf("reference %s: %w", referenceOwn, err)
 		}

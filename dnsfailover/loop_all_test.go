@@ -1,6 +1,9 @@
 package dnsfailover
 
 import (
+	"context"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -83,5 +86,34 @@ func TestLoopAll(t *testing.T) {
 			t.Errorf("the last one hands over %q, %v", handed, err)
 		}
 		c.served("192.0.2.1", 0)
+	})
+}
+
+// TestLoopManyStrangers: each address of nobody known is asked about for itself, however many there are.
+func TestLoopManyStrangers(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *cluster) {
+		var addrs []string
+		for i := range 3 * maxRunning {
+			addrs = append(addrs, fmt.Sprintf("198.51.100.%02d", 10+i))
+		}
+		c.rec.Edit(engine.Reading{Exists: true, Addrs: strings.Join(addrs, ","), TTL: 60})
+		c.create(lbs(1), func(m *member) {
+			m.with = func(s engine.Settings) map[string]Service {
+				s.Mode = engine.ModeAll
+				return only(s, m)
+			}
+			m.probe = func(ctx context.Context) bool {
+				<-ctx.Done() // as an address at which nobody is
+				return false
+			}
+		})
+		c.run(lbs(1), lbs(1))
+		c.served("192.0.2.1", 30*time.Second)
+		pass(10 * time.Second)
+		c.members["lb1"].loop.do(func() {
+			if n := len(c.members["lb1"].loop.services[svc].running); n > 3 {
+				t.Errorf("%d kinds of calls are kept in mind", n)
+			}
+		})
 	})
 }

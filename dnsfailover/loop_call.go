@@ -69,7 +69,9 @@ func (l *Loop) launch(s *service, j job) {
 		e := j.lost
 		l.guard(s.name, j.what, func() { e = j.run(ctx) })
 		l.post(func() {
-			s.running[j.what]--
+			if s.running[j.what]--; s.running[j.what] == 0 {
+				delete(s.running, j.what) // nodes and addresses come and go
+			}
 			delete(l.flights, f)
 			if !s.dropped && (!f.overdue || j.late) {
 				l.step(s, e)
@@ -168,9 +170,10 @@ func (l *Loop) askControl(s *service) {
 		func(ctx context.Context) bool { return l.prober.Control(ctx, s.name) })
 }
 
-// askForeign counts a probe that breaks as one that passes: only what was seen to fail may be displaced.
+// askForeign counts a probe that breaks as one that passes: only what was seen to fail may be displaced. So each part of a record
+// that is asked about alone counts alone: many of them must not keep one another from being seen to fail.
 func (l *Loop) askForeign(s *service, a engine.AskForeign) {
-	l.ask(s, "probe of "+a.Target, func(ok bool) engine.Event {
+	l.ask(s, "probe of "+a.Target+" at "+a.Reading.Addrs, func(ok bool) engine.Event {
 		return engine.ForeignDone{Target: a.Target, Token: a.Reading.Token, OK: ok}
 	}, true, func(ctx context.Context) bool { return l.prober.Foreign(ctx, s.name, a.Target, a.Reading) })
 }

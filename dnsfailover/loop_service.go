@@ -144,15 +144,18 @@ func (l *Loop) apply(services map[string]Service) {
 		s.targets = maps.Clone(given.Targets)
 		was, others := *s.cfg, *s.cfg
 		others.Peers = cfg.Peers
-		switch b := s.state.Body(l.now(), s.cfg); {
-		case b.Doubtful || !b.Able, !sameSettings(others, cfg):
-			s.cfg = &cfg
-			l.step(s, engine.Reloaded{})
+		b := s.state.Body(l.now(), s.cfg)
+		var e engine.Event = engine.Reloaded{}
+		switch {
+		case !sameSettings(others, cfg):
 		case !sameSettings(was, cfg):
 			// Nodes come and go without anybody loading a configuration: nothing is brought up to date because of that.
-			s.cfg = &cfg
-			l.step(s, engine.Tick{})
+			e = engine.Tick{}
+		case !b.Doubtful && b.Able:
+			continue
 		}
+		s.cfg = &cfg
+		l.step(s, e)
 	}
 	l.applyBeats()
 }

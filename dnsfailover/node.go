@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -202,24 +203,24 @@ func (n *node) run(ctx context.Context, done chan struct{}) {
 			return
 		}
 		n.report(s, err)
-		wait := n.lookAfter()
+		wait := lookAgain
 		if err != nil {
 			wait, retry = retry, min(2*retry, retryMax)
 		} else {
 			retry = retryMin
 		}
-		timer.Reset(wait)
+		timer.Reset(n.within(wait))
 	}
 }
 
-// lookAfter is the time until the next look.
-func (n *node) lookAfter() time.Duration {
+// within is a time until the next look, or less while addresses may be changing.
+func (n *node) within(wait time.Duration) time.Duration {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if time.Now().Before(n.soon) {
-		return lookSoon
+		return min(wait, lookSoon)
 	}
-	return lookAgain
+	return wait
 }
 
 // restless has the node look more often for a while.
@@ -235,9 +236,7 @@ func (n *node) bring(ctx context.Context, s *share, up *setup) *setupError {
 	if err != nil {
 		return err
 	}
-	if up != nil && !sameSelf(up.wanted().self, w.self) {
-		n.restless()
-	}
+	moved := up != nil && !sameSelf(up.wanted().self, w.self)
 	if up != nil && (up.wanted().self.Node != w.self.Node || up.wanted().self.Instance != w.self.Instance) {
 		if err := up.canListen(w); err != nil {
 			return &setupError{"heartbeat", err} // what runs goes on
@@ -248,15 +247,16 @@ func (n *node) bring(ctx context.Context, s *share, up *setup) *setupError {
 		up = nil
 	}
 	if up != nil {
-		if err := up.become(w); err != nil {
-			return err
-		}
-		return w.missing
+		err = up.become(w)
+	} else if up, err = newSetup(w, n.log, n.decided); err == nil {
+		n.install(up)
 	}
-	if up, err = newSetup(w, n.log, n.decided); err != nil {
+	if err != nil {
 		return err
 	}
-	n.install(up)
+	if moved {
+		n.restless()
+	}
 	return w.missing
 }
 
@@ -283,11 +283,12 @@ func (n *node) decided(service string, t engine.Tell) {
 func (n *node) report(s *share, e *setupError) {
 	n.mu.Lock()
 	was := n.problem
-	better, worse := e == nil && was != nil, e != nil && (was == nil || was.About != e.about || was.Error != e.err.Error())
+	better := e == nil && was != nil
+	worse := e != nil && (was == nil || was.About != e.about || timeless(was.Error) != timeless(e.err.Error()))
 	switch {
 	case better:
 		n.problem = nil
-	case worse:
+	case e != nil:
 		n.problem = &Problem{About: e.about, Error: e.err.Error(), Since: time.Now()}
 		if was != nil {
 			n.problem.Since = was.Since
@@ -301,6 +302,12 @@ func (n *node) report(s *share, e *setupError) {
 		s.log.Error("failover is not set up as configured; this is tried again", zap.String("about", e.about), zap.Error(e.err))
 	}
 }
+
+// requestID is what AWS adds to an error, another one each time.
+var requestID = regexp.MustCompile(` \(request [^()]*\)`)
+
+// timeless is the text of an error that comes again.
+func timeless(text string) string { return requestID.ReplaceAllString(text, "") }
 
 // snapshot is what a node knows of itself at a moment.
 type snapshot struct {

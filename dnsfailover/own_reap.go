@@ -129,7 +129,7 @@ func (p *ownReaper) note(err error) {
 		text = "own names of nodes that are gone for good can't be deleted: " + err.Error()
 	}
 	p.mu.Lock()
-	news := text != p.wrong
+	news := timeless(text) != timeless(p.wrong)
 	p.wrong = text
 	p.mu.Unlock()
 	if err != nil && news {

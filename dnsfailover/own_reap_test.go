@@ -163,7 +163,7 @@ func (w *reapWorld) states(_ context.Context, ids []string) (map[string]string, 
 	defer w.mu.Unlock()
 	w.asked++
 	if w.deaf != nil {
-		return nil, w.deaf
+		return nil, fmt.Errorf("%w (request %d)", w.deaf, w.asked)
 	}
 	out, err := w.rec.Cloud.DescribeInstances(awstest.Caller{}, awstest.DescribeInstancesInput{Filters: []awstest.Filter{{Name: "instance-id", Values: ids}}})
 	all := map[string]string{}
@@ -346,7 +346,7 @@ func TestReapSaysWhatIsWrong(t *testing.T) {
 		w.do(func() { w.deaf = errors.New("a fault") })
 		pass(5 * time.Hour)
 		w.node.wantLogs("own names of nodes that are gone for good can't be deleted; this is tried again")
-		if text := w.node.reapProblem(); !strings.HasSuffix(text, "can't be deleted: a fault") {
+		if text := w.node.reapProblem(); !strings.Contains(text, "can't be deleted: a fault (request ") {
 			t.Errorf("the problem is %q", text)
 		}
 		w.do(func() { w.deaf = nil })

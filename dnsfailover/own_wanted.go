@@ -2,7 +2,6 @@ package dnsfailover
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -26,16 +25,17 @@ func (w *wanted) addOwnNames(ctx context.Context) error {
 		if name, err = record.Name(name); err != nil {
 			return err
 		}
-		for key, s := range w.services {
-			if t, ok := s.Targets[name].(*Route53); ok && t.zone == r.ZoneID {
-				return fmt.Errorf("%s is the record of service %s, and can't be this node's own name: write another one", name, w.labels[key])
+		for i := range w.share.cfg.Services {
+			c := &w.share.cfg.Services[i]
+			if slices.ContainsFunc(c.Records, func(s ServiceRecord) bool { return s.at() == recordAt{r.ZoneID, name} }) {
+				return fmt.Errorf("%s is a record of service %s, and can't be this node's own name: write another one", name, c.Name)
 			}
 		}
 		n := ownName{
 			Name: name, Zone: r.ZoneID, TTL: int(time.Duration(r.TTL) / time.Second),
 			OnStop: r.Deregister == "on_stop", Node: w.self.Node, Instance: w.self.Instance, Place: place,
 		}
-		if n.Addrs, err = w.ownAddrs(r.Address); err != nil {
+		if n.Addrs, err = w.addrs(r.Address); err != nil {
 			n.Why = err.Error()
 		}
 		w.own = append(w.own, n)
@@ -53,17 +53,6 @@ func (w *wanted) place(ctx context.Context) string {
 		return ""
 	}
 	return id.Region + ":" + id.AccountID
-}
-
-// ownAddrs are the addresses that an own name of a kind gets. It is an error while this node has none of its own: the name
-// would go on pointing at an Elastic IP of a service when that has moved to another node.
-func (w *wanted) ownAddrs(kind string) (string, error) {
-	a := w.share.cfg.Address
-	if kind != addressPrivate && !w.self.Public.IsValid() && !w.lent.IsValid() && (a == nil || a.Public != addressNone) {
-		return "", errors.New("the instance has no public IPv4 address now: associate one, or register the name with address private; " +
-			"if it has IPv6 alone, say so: address { public none }")
-	}
-	return w.addrs(kind)
 }
 
 // movesAddress reports whether there is an Elastic IP, with which the public address of a node may come and go.

@@ -146,25 +146,28 @@ func TestNodeIsRestless(t *testing.T) {
 		s := &share{cfg: &Config{Services: []ServiceConfig{{Name: "www"}}}, tell: tell}
 		n.inForce.Store(s)
 		n.decided("www", engine.Tell{What: engine.Claimed})
-		if d := n.lookAfter(); d != lookAgain || len(n.wake) != 0 {
+		if d := n.within(lookAgain); d != lookAgain || len(n.wake) != 0 {
 			t.Errorf("without an Elastic IP it looks after %s", d)
 		}
 		s = &share{cfg: &Config{Services: []ServiceConfig{{Name: "www", ElasticIP: &ElasticIPConfig{}}}}, tell: tell}
 		n.inForce.Store(s)
 		n.decided("www", engine.Tell{What: engine.Waiting})
-		if d := n.lookAfter(); d != lookAgain {
+		if d := n.within(lookAgain); d != lookAgain {
 			t.Errorf("after no move it looks after %s", d)
 		}
 		n.decided("www", engine.Tell{What: engine.Lost})
-		if d := n.lookAfter(); d != lookSoon || len(n.wake) != 1 {
+		if d := n.within(lookAgain); d != lookSoon || len(n.wake) != 1 {
 			t.Errorf("after a move it looks after %s", d)
 		}
 		pass(restlessTime - time.Second)
-		if d := n.lookAfter(); d != lookSoon {
+		if d := n.within(lookAgain); d != lookSoon {
 			t.Errorf("then it looks after %s", d)
 		}
+		if a, b := n.within(retryMin), n.within(retryMax); a != retryMin || b != lookSoon {
+			t.Errorf("while something is missing it looks after %s, and then after %s", a, b)
+		}
 		pass(time.Second)
-		if d := n.lookAfter(); d != lookAgain {
+		if d := n.within(lookAgain); d != lookAgain {
 			t.Errorf("in the end it looks after %s", d)
 		}
 	})

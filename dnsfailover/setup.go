@@ -7,9 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
-	"slices"
 	"sync"
 	"syscall"
 
@@ -95,8 +93,7 @@ func (u *setup) prepare(w *wanted) *setupError {
 // become runs something else from now on. What is wanted as before goes on as it is, and what can't be had does too.
 func (u *setup) become(w *wanted) *setupError {
 	was := u.wanted()
-	if was.share == w.share && sameSelf(was.self, w.self) && slices.Equal(was.peers, w.peers) && maps.EqualFunc(was.gone, w.gone, slices.Equal) &&
-		maps.Equal(was.elastic, w.elastic) && was.missing == nil && w.missing == nil && slices.Equal(was.own, w.own) {
+	if was.same(w) { // also if something is missing: to run the rest anew would try what is denied at every attempt
 		u.mu.Lock()
 		u.now = w // the look may be fresh, or stale, now
 		u.mu.Unlock()

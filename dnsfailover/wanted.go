@@ -129,7 +129,8 @@ func (w *wanted) addServices(ctx context.Context, up *setup) {
 			if !ok {
 				continue
 			}
-			old.Settings.Peers = one.Settings.Peers
+			o, n := &old.Settings, &one.Settings
+			o.Node, o.Instance, o.Peers, o.Interval = n.Node, n.Instance, n.Peers, n.Interval // which all services have in common
 			one = old
 		}
 		w.services[c.key()], w.labels[c.key()] = one, c.Name
@@ -173,6 +174,17 @@ func (w *wanted) service(ctx context.Context, c *ServiceConfig) (Service, error)
 		one.Settings.Targets = append(one.Settings.Targets, engine.Target{ID: c.ElasticIP.Address, Kind: engine.Address})
 	}
 	return one, nil
+}
+
+// same reports whether there is nothing to do on the way from one to the other.
+func (w *wanted) same(o *wanted) bool {
+	return w.share == o.share && sameSelf(w.self, o.self) && slices.Equal(w.peers, o.peers) && maps.EqualFunc(w.gone, o.gone, slices.Equal) &&
+		maps.Equal(w.elastic, o.elastic) && slices.Equal(w.own, o.own) && maps.EqualFunc(w.services, o.services, sameService)
+}
+
+// sameService reports whether a service is the same, by the same means.
+func sameService(a, b Service) bool {
+	return sameSettings(a.Settings, b.Settings) && maps.Equal(a.Targets, b.Targets)
 }
 
 // servicesOf are the services as a process runs them.

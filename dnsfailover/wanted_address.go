@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
@@ -84,13 +86,17 @@ func (s *share) publicOf(ctx context.Context, e *ElasticIPConfig) (string, error
 }
 
 // addrs are the addresses of a kind that stay with this node, whatever becomes of the Elastic IPs of services. It is an error
-// while they are not known.
+// while they are not known, or there is none: what points at it would go on to when the Elastic IP has moved to another node.
 func (w *wanted) addrs(kind string) (string, error) {
 	if kind == addressPrivate {
 		return w.self.addrs(kind)
 	}
-	for at, public := range w.elastic {
-		if public == "" {
+	if a := w.share.cfg.Address; !w.self.Public.IsValid() && !w.lent.IsValid() && (a == nil || a.Public != addressNone) {
+		return "", errors.New("the instance has no public IPv4 address now: associate one, or use the private one: address private; " +
+			"if it has IPv6 alone, say so: address { public none }")
+	}
+	for _, at := range slices.Sorted(maps.Keys(w.elastic)) { // the same error each time is no news
+		if w.elastic[at] == "" {
 			return "", fmt.Errorf("whether the public address of this node is its own is not known, as long as that of %s is not", at)
 		}
 	}

@@ -81,11 +81,15 @@ func TestServiceOfUnknownElasticIP(t *testing.T) {
 		t.Errorf("services %v, missing %v", w.services, w.missing)
 	}
 	up := &setup{now: wantedAt(t, map[string]string{eipAllocation: "203.0.113.10"}, services)}
-	w.missing, w.peers = nil, []string{"10.0.2.4:8404"}
+	w.missing, w.peers, w.self.Node, w.self.Instance = nil, []string{"10.0.2.4:8404"}, "lb9", "i-9"
+	w.share.cfg.Heartbeat.Interval *= 2
 	w.addServices(t.Context(), up)
 	s := w.services["lb.example.com"]
 	if len(s.Settings.Targets) != 2 || s.Settings.Targets[0].Addrs != "203.0.113.10" || len(s.Settings.Peers) != 1 || w.missing == nil {
 		t.Errorf("it goes on as %+v, missing %v", s.Settings, w.missing)
+	}
+	if err := checkServices(w.servicesOf("boot")); err != nil || s.Settings.Node != "lb9" || s.Settings.Instance != "i-9" {
+		t.Errorf("it goes on as node %s, instance %s, beside the others: %v", s.Settings.Node, s.Settings.Instance, err)
 	}
 	w.findElastic(t.Context(), up)
 	if w.elastic[eipAllocation] != "203.0.113.10" {
@@ -165,6 +169,48 @@ func TestSelfWithoutAddressOfItsOwn(t *testing.T) {
 		}
 		if self, err := findSelf(t.Context(), cfg); (err == nil) != tc.ok {
 			t.Errorf("%s: %+v, error %v", tc.service, self, err)
+		}
+	}
+}
+
+// A node that has no public address without the Elastic IP runs the service that has it, and all that does not need another one.
+func TestServiceWaitsForAnAddress(t *testing.T) {
+	const services = `{"name": "www", "elastic_ip": {"address": "203.0.113.10"}},
+		{"name": "api", "records": [{"name": "api.example.com"}]}, {"name": "int", "records": [{"name": "int.example.com", "address": "private"}]}`
+	w := wantedAt(t, map[string]string{"203.0.113.10": "203.0.113.10"}, services)
+	l := newSelfLab(t)
+	l.set("public-ipv4", "")
+	l.must(*w.share.cfg)
+	w.missing, w.self.Public = nil, netip.Addr{}
+	for range 2 { // there is an IPv6 address, or none
+		w.addServices(t.Context(), nil)
+		_, www := w.services["203.0.113.10"]
+		_, api := w.services["api.example.com"]
+		_, private := w.services["int.example.com"]
+		if !www || api || !private || w.missing == nil || w.missing.about != "service api" || !strings.Contains(w.missing.Error(), "no public IPv4 address now") {
+			t.Errorf("with IPv6 %v: services %v, missing %v", w.self.IPv6, w.services, w.missing)
+		}
+		w.missing, w.self.IPv6 = nil, netip.MustParseAddr("2001:db8::5")
+	}
+}
+
+// Of several addresses that are not known the same one is named each time: another text would be news.
+func TestUnknownAddressIsTheSameEachTime(t *testing.T) {
+	w := wantedAt(t, map[string]string{"eipalloc-0000000b": "", "eipalloc-0000000a": "", "eipalloc-0000000c": ""}, `{"name": "www", "elastic_ip": {"address": "203.0.113.10"}}`)
+	for range 20 {
+		if _, err := w.addrs(addressPublic); err == nil || !strings.Contains(err.Error(), "eipalloc-0000000a") {
+			t.Fatalf("error %v", err)
+		}
+	}
+}
+
+// A record of a service is never a node's own name, in whichever zone of its name it is.
+func TestOwnNameIsNoRecordOfAService(t *testing.T) {
+	w := wantedAt(t, nil, `{"name": "www", "records": [{"name": "lb1.example.com"}, {"name": "lb1.example.com", "zone_id": "Z2"}]}`)
+	for zone, free := range map[string]bool{w.share.cfg.Services[0].Records[0].ZoneID: false, "Z2": false, "Z3": true} {
+		w.share.cfg.Register, w.own = []OwnName{{Name: "lb1.example.com", ZoneID: zone, Address: addressPrivate}}, nil
+		if err := w.addOwnNames(t.Context()); (err == nil) != free || len(w.own) > 0 != free {
+			t.Errorf("in zone %s: own names %v, error %v", zone, w.own, err)
 		}
 	}
 }
