@@ -246,7 +246,7 @@ func TestBrokenRules(t *testing.T) {
 		{"a module knows the fake", "ec2upstreams", "pool.go", modulePath + "/internal/awstest", false},
 		{"a helper knows a part of the fake", "internal/fleet", "list.go", modulePath + "/internal/awstest/route53", false},
 		{"a command knows the fake", "cmd/caddy", "main.go", modulePath + "/internal/awstest", false},
-		{"another example knows the fake", "examples/production", "main.go", modulePath + "/internal/awstest", false},
+		{"another example knows the fake", "examples/aws", "main.go", modulePath + "/internal/awstest", false},
 		{"a test knows the fake", "internal/fleet", "list_test.go", modulePath + "/internal/awstest", true},
 		{"the quickstart knows the fake", "examples/quickstart", "main.go", modulePath + "/internal/awstest", true},
 		{"a part of the fake knows the fake", "internal/awstest/dns", "server.go", modulePath + "/internal/awstest", true},
