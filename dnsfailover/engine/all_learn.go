@@ -151,6 +151,7 @@ func (s *step) claimedBy(i int, node string) claimed {
 	for k := range s.Members {
 		if s.Members[k].Node == node {
 			c.witness = &s.Members[k].Probe
+			c.pending = !c.witness.Ended
 		}
 	}
 	return c

@@ -249,6 +249,26 @@ func TestAllRemove(t *testing.T) {
 			}
 		}
 	})
+	t.Run("not one that has joined the home anew, before its witness was heard", func(t *testing.T) {
+		n := settled(t, func(n *node) { n.control = false })
+		n.cfg.Targets = append(n.cfg.Targets, Target{ID: "second", Addrs: addr1, TTL: 60})
+		n.holds["second"] = shared("lb1", "lb2", "lb3")
+		n.run(30 * time.Second)
+		n.forget()
+		n.silence("lb2", Silent, true)
+		n.blind["lb2"] = false
+		n.run(2 * time.Second)
+		l := n.holds[home].Lease
+		members := l.List()
+		members[1].Epoch, members[1].Nonce = 20, "again-1"
+		r := n.holds[home]
+		r.Lease = LeaseOf(members)
+		n.holds[home] = sealed(r)
+		n.peer["lb3"].body.Writes++
+		n.probeAll = false
+		n.run(10 * time.Second)
+		n.wantNoWrite()
+	})
 	t.Run("nobody, after it was taken out itself", func(t *testing.T) {
 		n := settled(t, nil)
 		n.silence("lb2", Silent, true)

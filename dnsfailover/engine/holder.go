@@ -120,7 +120,7 @@ func (s *step) learn(i int, r Reading, sent time.Duration) {
 	if claim == t.claim {
 		return
 	}
-	t.claim, t.claimSeen, t.claimNew = claim, s.now, !first
+	t.claim, t.claimSeen, t.claimNew = claim, s.now, !first || r.Lease.Epoch != 0 && r.Lease.Epoch == s.heard
 	t.failures = 0
 	if had && !r.Exists && s.offered.to == "" {
 		t.freed = true // somebody has deleted it: it is put back at once
@@ -215,6 +215,7 @@ type claimed struct {
 	isNew     bool          // it was seen to happen
 	answersAt int           // answers of the node at that time
 	witness   *Probe        // of what it has claimed
+	pending   bool          // the witness has not answered yet
 	speaks    bool          // the witness may speak for the node
 	sure      bool          // and against it
 }
@@ -223,7 +224,7 @@ type claimed struct {
 func (s *step) dead(h string, i int) (Cause, Why) {
 	t := &s.Targets[i]
 	speaks, sure := s.witnesses(h)
-	c := claimed{h, t.claimSeen, t.claimNew, t.answersAt, &s.Witness, speaks, sure}
+	c := claimed{node: h, at: t.claimSeen, isNew: t.claimNew, answersAt: t.answersAt, witness: &s.Witness, speaks: speaks, sure: sure}
 	if b := s.buried; i > 0 && s.Role == Active && b.node == h && b.answers == s.answersOf(h) {
 		// The witness was heard when the home was taken, and asks at this node since.
 		c.witness, c.speaks, c.sure = &Probe{Armed: true, Ended: true, Started: s.now}, true, true
@@ -259,6 +260,9 @@ func (s *step) judgeDeath(c claimed) (Cause, Why) {
 	}
 	if gone {
 		return DeadGone, Why{HolderGone, h}
+	}
+	if c.pending {
+		return NoCause, Why{WitnessPending, h}
 	}
 	need := s.cfg.Fall
 	if !c.witness.Armed || !c.sure {

@@ -55,6 +55,9 @@ func (s *step) foldAnswer(p *PeerState, e Heartbeat) {
 	}
 	rose := e.Body.Epoch > s.Epoch
 	if rose {
+		if s.resumed {
+			s.heard = e.Body.Epoch
+		}
 		s.Epoch, s.epochAt = e.Body.Epoch, s.now
 	}
 	switch {

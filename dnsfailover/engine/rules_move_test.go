@@ -353,3 +353,22 @@ func TestReadableAndDenied(t *testing.T) {
 		t.Errorf("it is allowed, and %+v", n.holds[eip])
 	}
 }
+
+// A claim of which a node has heard while it ran is a new one, although it could not read the one before.
+func TestClaimThatWasHeardOf(t *testing.T) {
+	n := newNode(t)
+	n.reads = Busy
+	n.run(20 * time.Second)
+	n.peer["lb2"].body.Active = false
+	b := &n.peer["lb3"].body
+	b.Active, b.Epoch = true, 8
+	n.holds[home] = leased("lb3", 8, addr3)
+	n.run(2 * time.Second)
+	n.peer["lb3"].reply = Silent
+	n.reads = Done
+	n.run(2 * time.Minute)
+	n.wantNoWrite()
+	if n.st.Waiting.Code != HoldingDown {
+		t.Errorf("it waits: %v", n.st.Waiting)
+	}
+}

@@ -44,6 +44,7 @@ type State struct {
 	// held while the home can't be read, or 0.
 	Epoch, Provisional uint64
 	epochAt            time.Duration // when a peer told of Epoch
+	heard              uint64        // an epoch that rose, by what peers said, while this node ran
 
 	Health  HealthState
 	Paused  bool
