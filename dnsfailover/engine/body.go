@@ -26,7 +26,8 @@ type Body struct {
 	// able if it has to be. Leaving and Paused are as in [Stop] and [Pause].
 	Able, Doubtful, Leaving, Paused bool
 
-	// Hears are the names of the peers that answered it when it last asked.
+	// Hears are the names of the peers that answer it: a single heartbeat that
+	// was missed does not end that, unless two are silence already.
 	Hears []string
 
 	// Hash is that of the definition it was told.
@@ -47,6 +48,11 @@ type Body struct {
 	Missing bool
 }
 
+// answers reports whether a peer answers, as far as its latest heartbeats tell.
+func (p *PeerState) answers(cfg *Settings) bool {
+	return p.Known && !p.Gone && !p.Alien && p.Misses < max(1, cfg.Fall-1)
+}
+
 // Body is what the node says now. It shares nothing with the state that a later
 // step changes.
 func (st *State) Body(now time.Duration, cfg *Settings) Body {
@@ -62,14 +68,14 @@ func (st *State) Body(now time.Duration, cfg *Settings) Body {
 	}
 	n := 0
 	for i := range st.Peers {
-		if st.Peers[i].Up {
+		if st.Peers[i].answers(cfg) {
 			n++
 		}
 	}
 	if n > 0 {
 		b.Hears = make([]string, 0, n)
 		for i := range st.Peers {
-			if p := &st.Peers[i]; p.Up {
+			if p := &st.Peers[i]; p.answers(cfg) {
 				b.Hears = append(b.Hears, p.Body.Name)
 			}
 		}

@@ -286,7 +286,7 @@ func (s *step) judgeDeath(c claimed) (Cause, Why) {
 		}
 	}
 	for i := range s.Peers {
-		if q := &s.Peers[i]; q.Up && q.Body.Name != h && slices.Contains(q.Body.Hears, h) {
+		if q := &s.Peers[i]; q.answers(s.cfg) && q.Body.Name != h && slices.Contains(q.Body.Hears, h) {
 			return NoCause, Why{PeerHearsHolder, q.Body.Name}
 		}
 	}

@@ -75,7 +75,7 @@ var mutants = []mutant{
 		{"engine/holder.go", "\tif s.Control.Armed {", "\tif false {"},
 	}},
 	{"third peers are not heard", "R4", []edit{
-		{"engine/holder.go", "q.Up && q.Body.Name != h && slices.Contains(q.Body.Hears, h)", "false && slices.Contains(q.Body.Hears, h)"},
+		{"engine/holder.go", "q.answers(s.cfg) && q.Body.Name != h && slices.Contains(q.Body.Hears, h)", "false && slices.Contains(q.Body.Hears, h)"},
 	}},
 	{"another secret is a death", "R4", []edit{
 		{"engine/peers.go", "p.Up, p.Known, p.Gone, p.Alien, p.Misses, p.refused = false, true, false, true, 0, 0", "p.Gone, p.Up = true, false"},
