@@ -98,7 +98,7 @@ const (
 	Slept                 // the process had not run for a while
 	Joined                // this node is in the record now ([ModeAll])
 	Withdrew              // this node has taken itself out of it
-	Removed               // this node has taken another one out, From
+	Removed               // this node has taken another one out, From, or addresses of nobody known
 	Dropped               // another node has taken this one out
 )
 

@@ -135,7 +135,9 @@ func (s *step) otherDefinition(seats []seat) string {
 			continue
 		}
 		hash := o.Hash // one that does not answer was told what its lease says
-		if p := s.peer(o.Node); p != nil && p.Up {
+		if p := s.peer(o.Node); p != nil && s.untold(p) {
+			continue // it takes out nothing, nor adds anything
+		} else if p != nil && p.Up {
 			hash = p.Body.Hash
 		} else if !o.leased || o.dead {
 			continue
@@ -173,7 +175,12 @@ func (s *step) amend(c *change, i int, seats []seat, gone []int, doomed string, 
 		return true
 	}
 	if own == nil {
-		if why := s.notYet(t, seats, gone); why.Code != NoReason {
+		why := s.notYet(t, seats, gone)
+		if why.Code == NoReason {
+			why = waits
+		}
+		if why.Code != NoReason {
+			t.verdict = verdict{} // its turn comes anew
 			s.wait(why)
 			return
 		}
@@ -199,7 +206,7 @@ func (s *step) amend(c *change, i int, seats []seat, gone []int, doomed string, 
 	}
 	if own != nil && s.staleAll(i, seats, own) {
 		cause := Own
-		if !own.leased {
+		if !own.leased || own.Node != s.cfg.Node {
 			cause = Adopt
 		}
 		mine(cause, Why{Code: IsOwn}, s.now, false)
@@ -297,7 +304,7 @@ func (s *step) keeps(i int) bool {
 // write now. TTL and definition are compared once for each configuration.
 func (s *step) staleAll(i int, seats []seat, own *seat) bool {
 	t, c := &s.Targets[i], &s.cfg.Targets[i]
-	if !own.leased || own.Addrs != c.Addrs || own.Instance != s.cfg.Instance || own.Mode != ModeAll || own.here != own.Addrs {
+	if !own.leased || own.Node != s.cfg.Node || own.Addrs != c.Addrs || own.Instance != s.cfg.Instance || own.Mode != ModeAll || own.here != own.Addrs {
 		return true
 	}
 	for k := range seats {
@@ -317,7 +324,7 @@ func (s *step) put(i int, seats []seat, ch change) {
 	own := ownSeat(seats)
 	t.why, t.intent = ch.why, intent{quit: ch.quit}
 	for _, o := range ch.remove {
-		t.intent.removed = append(t.intent.removed, removal{o.Node, o.why})
+		t.intent.removed = append(t.intent.removed, removal{o.Node, o.here, o.why})
 	}
 	var members []Member
 	var addrs []string
@@ -338,7 +345,7 @@ func (s *step) put(i int, seats []seat, ch change) {
 	if !ch.quit {
 		s.nonces++
 		me := Member{Node: s.cfg.Node, Instance: s.cfg.Instance, Nonce: s.nonce(), Hash: s.cfg.Hash, Addrs: c.Addrs}
-		if me.Epoch = max(s.Epoch, t.Reading.Lease.Epoch) + 1; own != nil && own.leased {
+		if me.Epoch = max(s.Epoch, t.Reading.Lease.Epoch) + 1; own != nil && own.leased && own.Node == s.cfg.Node {
 			me.Epoch = own.Epoch
 		}
 		members, addrs = append(members, me), append(addrs, c.Addrs)

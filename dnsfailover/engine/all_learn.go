@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,10 +34,11 @@ type intent struct {
 	removed []removal
 }
 
-// removal is a node that was taken out, empty for addresses of nobody known.
+// removal is what was taken out: a node, or addresses of nobody known.
 type removal struct {
-	node string
-	why  Why
+	node  string // or empty
+	addrs string
+	why   Why
 }
 
 // learnAll is learn in [ModeAll].
@@ -95,14 +97,24 @@ func (s *step) changed(i int, before []member, was, is bool) {
 			m.at, m.isNew, m.answersAt = s.now, true, s.answersOf(m.node)
 		}
 	}
+	var removed []removal // by its own write
+	if t.why.Code != NoReason && s.writer(i, before) == "" {
+		removed = t.intent.removed
+	}
 	for _, b := range before {
 		if slices.ContainsFunc(t.members, func(m member) bool { return m.node == b.node }) {
 			continue
 		}
-		if n := slices.IndexFunc(t.intent.removed, func(r removal) bool { return r.node == b.node }); n >= 0 {
-			say(Removed, b.node, s.cfg.Node, t.intent.removed[n].why)
+		if n := slices.IndexFunc(removed, func(r removal) bool { return r.node == b.node }); n >= 0 {
+			say(Removed, b.node, s.cfg.Node, removed[n].why)
 		} else {
 			say(Moved, b.node, "", Why{})
+		}
+	}
+	for _, r := range removed {
+		known := slices.ContainsFunc(before, func(b member) bool { return b.node == r.node })
+		if !known && among(r.addrs, t.Reading.Addrs) == "" {
+			say(Removed, cmp.Or(r.node, r.addrs), s.cfg.Node, r.why)
 		}
 	}
 	for _, m := range t.members {
@@ -126,10 +138,18 @@ func (s *step) writer(i int, before []member) string {
 func (s *step) withdrew(why Why) {
 	switch why.Code {
 	case CheckFails, PublicPathFails:
-		if s.now-s.moves.last >= s.cfg.HoldDown {
-			s.moves.count = 0
+		since := s.Health.Failed
+		if why.Code == PublicPathFails {
+			since = s.public.since
 		}
-		s.moves = moves{s.now, s.moves.count + 1}
+		switch {
+		case s.moves.count > 0 && s.moves.last > since:
+			s.moves.last = s.now // another record, and the same trouble
+		case s.now-s.moves.last >= s.cfg.HoldDown:
+			s.moves = moves{s.now, 1}
+		default:
+			s.moves = moves{s.now, s.moves.count + 1}
+		}
 		if why.Code == PublicPathFails && !s.Control.Armed {
 			s.rejoinAt = s.now + s.cfg.HoldDown
 		}

@@ -59,6 +59,13 @@ func (s *step) sees(node string) *Probe {
 	return nil
 }
 
+// reached reports whether clients reach a node in the home record, as far as its
+// witness tells.
+func (s *step) reached(node string) bool {
+	p := s.sees(node)
+	return p != nil && p.Armed && p.OK
+}
+
 // endOrder ends an operator's order in its time. A node that is released and out of
 // all records is paused, and so stays out.
 func (s *step) endOrder() {

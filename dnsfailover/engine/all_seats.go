@@ -12,7 +12,7 @@ const (
 	mySeat      seatKind = iota
 	peersSeat            // of another node, which may live
 	nobodysSeat          // of none of ours
-	emptySeat            // a lease without its addresses: somebody has edited the record
+	emptySeat            // a lease that stands for no address, and goes with the next write: of addresses that somebody has taken away, or that are another part's
 )
 
 // seat is a part of a record in [ModeAll]: the addresses of a node, or one that
@@ -68,21 +68,27 @@ func (s *step) findSeats(i int) []seat {
 		l := &r.Lease
 		members = []Member{{l.Holder, l.Instance, l.Epoch, l.Nonce, l.Hash, l.Addrs}}
 	}
+	named := slices.ContainsFunc(members, func(m Member) bool { return m.Node == s.cfg.Node })
 	for _, m := range members {
+		former := m.Instance == s.cfg.Instance && m.Addrs == c.Addrs && !s.anyOf(m.Node) // under the name that this node had before
 		o := seat{Member: m, here: among(m.Addrs, r.Addrs), kind: nobodysSeat, leased: true, Mode: r.Lease.Mode}
 		switch {
 		case o.here == "":
 			o.kind = emptySeat
-		case m.Node == s.cfg.Node, m.Instance == s.cfg.Instance && m.Addrs == c.Addrs && !s.anyOf(m.Node):
-			o.kind = mySeat // or under the name that it had before
+		case m.Node == s.cfg.Node, former && !named && ownSeat(seats) == nil:
+			o.kind = mySeat
+		case former:
+			o.kind = emptySeat // one node has one part, whatever it was called
 		case s.anyOf(m.Node):
 			o.kind = peersSeat
 		}
-		if o.kind == mySeat && ownSeat(seats) != nil {
-			o.kind = nobodysSeat
-		}
 		left = without(left, m.Addrs)
 		seats = append(seats, o)
+	}
+	for k := range seats {
+		if o := &seats[k]; o.kind == nobodysSeat && without(o.here, ours(seats)) == "" {
+			o.kind = emptySeat // whoever it was, the addresses are a node's by now
+		}
 	}
 	if left == "" {
 		return seats
@@ -114,6 +120,17 @@ func (s *step) findSeats(i int) []seat {
 	return seats
 }
 
+// ours are the addresses of nodes among those of a lease.
+func ours(seats []seat) string {
+	var all []string
+	for _, o := range seats {
+		if o.kind == mySeat || o.kind == peersSeat {
+			all = append(all, o.here)
+		}
+	}
+	return union(all...)
+}
+
 // doomed are the parts of a record that are to be taken out: of the dead (R4),
 // and what is none of ours and does not work. Their names together are their
 // identity.
@@ -124,6 +141,9 @@ func (s *step) doomed(i int, seats []seat) (gone []int, names string) {
 		switch {
 		case o.kind == peersSeat && o.Node != "":
 			o.cause, o.why = s.judgeDeath(s.claimedBy(i, o.Node))
+			if p := s.peer(o.Node); p != nil && s.untold(p) && !s.reached(o.Node) {
+				o.cause, o.why = Deferred, Why{HolderDefers, o.Node}
+			}
 			if o.cause == NoCause {
 				s.wait(o.why)
 			}

@@ -138,7 +138,7 @@ func (s *step) foldWrite(id string, call uint64, o Outcome, r Reading) {
 	}
 	if o == Done {
 		s.allow(t)
-		mine := !s.all() && s.holder(s.cfg, i).mine()
+		mine := !s.all() && s.holder(s.cfg, i).mine() || s.all() && t.why.Code == IsOwn
 		t.failures, t.hints, t.hintAt = 0, 0, s.now
 		t.nextLook = s.now + LookActive
 		s.learn(i, r, t.busySince)

@@ -49,6 +49,9 @@ func (s *step) foldAnswer(p *PeerState, e Heartbeat) {
 	p.Up, p.Known, p.Gone, p.Alien, p.Misses, p.refused = true, true, false, false, 0, 0
 	p.Answers++
 	wrote := e.Body.Writes != p.Body.Writes
+	if e.Body.Hash != "" || p.Body.Name == "" {
+		p.toldAt = s.now
+	}
 	p.Body, p.asked = e.Body, e.Sent
 	if !fit {
 		p.healthyAt = s.now
@@ -135,6 +138,12 @@ func (s *step) heardAll() bool {
 // living reports whether a peer counts as a candidate that may still act.
 func (s *step) living(p *PeerState) bool {
 	return p.Known && !p.Gone && !p.Alien && p.Misses < s.cfg.Fall
+}
+
+// untold reports whether a peer that answers has been told nothing of the service
+// for so long that this is no change of the definition, nor a start.
+func (s *step) untold(p *PeerState) bool {
+	return p.Up && p.Body.Hash == "" && s.due(p.toldAt+s.cfg.HoldDown)
 }
 
 // ableNode reports whether a peer could take the service, whatever its health.

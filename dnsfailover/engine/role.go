@@ -13,6 +13,7 @@ func (s *step) judge() {
 		s.resumed = true
 	}
 	if s.all() {
+		s.Provisional, s.tentative = 0, 0
 		s.judgeAll()
 		return
 	}
@@ -100,6 +101,7 @@ func (s *step) carrierOffers() bool {
 // (R2): the home can't be used, and this node has got one of them.
 func (s *step) judgeProvisional(home held) {
 	if len(s.Targets) < 2 {
+		s.Provisional, s.tentative = 0, 0 // what it had under it is none of the service's any more
 		return
 	}
 	holds := false

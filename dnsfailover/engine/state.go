@@ -107,6 +107,7 @@ type PeerState struct {
 
 	Body      Body          // the last one
 	asked     time.Duration // when the heartbeat that Body answers was sent
+	toldAt    time.Duration // when Body last said that the node was told of the service, or the first one came
 	healthyAt time.Duration // since when Body has been healthy, and able without doubt
 }
 
