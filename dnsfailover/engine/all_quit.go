@@ -72,12 +72,14 @@ func (s *step) endOrder() {
 	if !s.order.on {
 		return
 	}
-	out := s.order.what == Release
+	out, open := s.order.what == Release, false
 	for i := range s.Targets {
+		t := &s.Targets[i]
 		out = out && s.seatOf(i) == nil
+		open = open || t.intent.quit && (t.unsure || t.busy == swapping)
 	}
 	s.Paused = s.Paused || out
-	s.order.on = !out && !s.due(s.order.until)
+	s.order.on = !out && (!s.due(s.order.until) || s.order.what == Release && open) // what was sent may have been carried out
 }
 
 // keepIn ends a release that is under way, and would pause this node again.

@@ -146,7 +146,7 @@ func (w *world) allWell() (ok bool, why string) {
 		case healthy > 0 && !n.well():
 			return false, t.id + " is with " + nodeNames[h] + ", which is not healthy"
 		}
-		if r := t.now(); t.kind == engine.Record && (r.Lease.Holder != nodeNames[h] || r.Lease.Addrs != r.Addrs) {
+		if r := t.now(); t.kind == engine.Record && w.able(h) && (r.Lease.Holder != nodeNames[h] || r.Lease.Addrs != r.Addrs) {
 			return false, t.id + " has a lease of " + r.Lease.Holder + " and points at " + nodeNames[h]
 		}
 	}
