@@ -18,6 +18,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	time.Local = time.FixedZone("", -(9*3600 + 1800)) // before anything reads it, and where no machine is
 	goleak.VerifyTestMain(m,
 		// Caddy and its libraries start these once per process and never end them.
 		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"),

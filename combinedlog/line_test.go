@@ -164,10 +164,8 @@ func TestTime(t *testing.T) {
 	}
 }
 
+// Here is where TestMain has it.
 func TestTimeZone(t *testing.T) {
-	old := time.Local
-	t.Cleanup(func() { time.Local = old })
-	time.Local = time.FixedZone("", -(9*3600 + 1800))
 	for config, want := range map[string]string{
 		`{"format": "combined", "style": "common", "time_zone": "local"}`: `192.0.2.7 - - [21/Nov/2026:07:03:44 -0930] "GET /a?b HTTP/1.1" 200 2326` + "\n",
 		`{"format": "combined", "style": "common", "time_zone": "utc"}`:   `192.0.2.7 - - [21/Nov/2026:16:33:44 +0000] "GET /a?b HTTP/1.1" 200 2326` + "\n",
