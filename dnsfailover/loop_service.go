@@ -105,8 +105,8 @@ func (s *service) leave() {
 }
 
 // Reload runs other services from now on. One that has the name of another goes on from its state, and if its settings are
-// the same it does not even notice, unless something is denied to this node: the reason may be gone, so that is tried
-// again. A new one begins. One that is not named any more is dropped, and its targets stay as they
+// the same it does not even notice, unless something is denied to this node, or can't be read: the reason may be gone, so
+// that is tried again. A new one begins. One that is not named any more is dropped, and its targets stay as they
 // are: to hand it over, stop it before. It is an error, and nothing changes, if a service can't be used, or the loop is
 // stopping ([ErrClosed]).
 func (l *Loop) Reload(services map[string]Service) error {
@@ -151,7 +151,7 @@ func (l *Loop) apply(services map[string]Service) {
 		case !sameSettings(was, cfg):
 			// Nodes come and go without anybody loading a configuration: nothing is brought up to date because of that.
 			e = engine.Tick{}
-		case !b.Doubtful && b.Able:
+		case !b.Doubtful && b.Able && !slices.ContainsFunc(s.state.Targets, func(t engine.TargetState) bool { return t.Failing }):
 			continue
 		}
 		s.cfg = &cfg

@@ -81,6 +81,28 @@ func TestLoopReloadDenied(t *testing.T) {
 	})
 }
 
+// TestLoopReloadUnreadable: what can't be read is tried at once, too: the reason may have been in the configuration, such as a key.
+func TestLoopReloadUnreadable(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *cluster) {
+		c.start(lbs(1))
+		h := c.members["lb1"]
+		mend := c.fail(list)
+		pass(5 * time.Minute)
+		if !h.state().Targets[0].Failing {
+			t.Fatal("the record can be read")
+		}
+		mend()
+		reads := c.reads()
+		if err := h.loop.Reload(only(settings("lb1", lbs(1)), h)); err != nil {
+			t.Fatal(err)
+		}
+		pass(time.Second)
+		if n := c.reads() - reads; n != 1 || h.state().Targets[0].Failing {
+			t.Errorf("%d readings, and the record is %+v", n, h.state().Targets[0])
+		}
+	})
+}
+
 // TestLoopReloadPeers: peers that come are asked, those that go are not any more, and another interval counts at once.
 func TestLoopReloadPeers(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *cluster) {

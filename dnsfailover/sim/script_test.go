@@ -64,7 +64,7 @@ func scripted(look time.Duration, act func(r *robot, ev engine.Event) []engine.A
 		st.Peers = nil
 		for _, p := range cfg.Peers {
 			b, ok := r.bodies[p]
-			st.Peers = append(st.Peers, engine.PeerState{ID: p, Body: b, Up: ok})
+			st.Peers = append(st.Peers, engine.PeerState{ID: p, Body: b, Up: ok, Known: ok})
 		}
 		st.Health.OK = r.healthy
 		st.Role = engine.Standby
