@@ -21,7 +21,7 @@ import (
 // modulePath is the path of this module, and of its root package.
 const modulePath = "github.com/caddy-ec2/caddy-ec2"
 
-// adapterFiles are the files of ec2upstreams and dnsfailover that tie the engine to Caddy. All others, tests aside, are the engine,
+// adapterFiles are the files of ec2upstreams, dnsfailover and logqueue that tie the engine to Caddy. All others, tests aside, are the engine,
 // which has to run and be tested without Caddy.
 var adapterFiles = []string{
 	"module.go", "app.go", "config.go", "config_check.go", "config_dns.go", "secrets.go", "handler.go", "health_handler.go",
@@ -63,7 +63,7 @@ func brokenRules(files []sourceFile) []string {
 func forbidden(f sourceFile, imp string) string {
 	test := strings.HasSuffix(f.name, "_test.go")
 	if in(imp, "github.com/caddyserver/caddy") {
-		if inAny(f.pkg, "ec2upstreams", "dnsfailover") && !test && !slices.Contains(adapterFiles, f.name) {
+		if inAny(f.pkg, "ec2upstreams", "dnsfailover", "logqueue") && !test && !slices.Contains(adapterFiles, f.name) {
 			return "the engine knows nothing of Caddy (only " + strings.Join(adapterFiles, ", ") + " do)"
 		}
 		return ""
@@ -80,6 +80,8 @@ func forbidden(f sourceFile, imp string) string {
 		return "ec2upstreams and dnsfailover do not know each other"
 	case in(f.pkg, "combinedlog") && !in(to, "combinedlog"):
 		return "combinedlog knows no other package of this module"
+	case in(f.pkg, "logqueue") && !in(to, "logqueue"):
+		return "logqueue knows no other package of this module"
 	case in(to, "caddyfile") && f.pkg != "" && !in(f.pkg, "caddyfile"):
 		return "only the root package knows caddyfile"
 	case in(to, "internal/awstest") && !test && !inAny(f.pkg, "internal/awstest", "examples/quickstart", "dnsfailover/sim/core"):
@@ -92,7 +94,7 @@ func forbidden(f sourceFile, imp string) string {
 		return "the simulator is for tests"
 	case in(to, "dnsfailover/sim/core") && !test:
 		return "the model of Route 53 is for tests, and brings the fake AWS with it"
-	case in(f.pkg, "internal") && !test && (to == "" || inAny(to, "ec2upstreams", "dnsfailover", "combinedlog")):
+	case in(f.pkg, "internal") && !test && (to == "" || inAny(to, "ec2upstreams", "dnsfailover", "combinedlog", "logqueue")):
 		return "what several modules share knows none of them"
 	}
 	return ""
@@ -236,6 +238,10 @@ func TestBrokenRules(t *testing.T) {
 		{"the log knows a helper", "combinedlog", "encoder.go", modulePath + "/internal/awsconf", false},
 		{"the log knows Caddy", "combinedlog", "encoder.go", caddy, true},
 		{"a test of the log knows the log", "combinedlog", "encoder_test.go", modulePath + "/combinedlog", true},
+		{"the queue knows the log", "logqueue", "module.go", modulePath + "/combinedlog", false},
+		{"the queue's engine knows Caddy", "logqueue", "queue.go", caddy, false},
+		{"the queue's adapter knows Caddy", "logqueue", "module.go", caddy, true},
+		{"a helper knows the queue", "internal/fleet", "list.go", modulePath + "/logqueue", false},
 		{"the root knows caddyfile", "", "caddyec2.go", modulePath + "/caddyfile", true},
 		{"a module knows caddyfile", "dnsfailover", "caddyfile.go", modulePath + "/caddyfile", false},
 		{"a command knows caddyfile", "cmd/caddy", "main.go", modulePath + "/caddyfile", false},
