@@ -115,6 +115,7 @@ func TestDataPlane(t *testing.T) {
 
 	// To somebody who does not listen, and back.
 	do(t, c.SetAddress(eip.AllocationID, lb3))
+	eventually(t, p, "the second move", func(n DataPlaneCount) bool { return n.Moves == 2 }) // until then it goes where it went
 	if _, err := line(dial()); !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("nobody listens: %v", err)
 	}
