@@ -43,3 +43,16 @@ func TestFollowerOfTheDeadAfterAnOutage(t *testing.T) {
 		t.Errorf("%+v, %v after the API is back", r, last.at-back)
 	}
 }
+
+// A node that starts may read for a while that it has an address which it has lost. It looks again when it hears that another one has it.
+func TestAddressThatWasLostBeforeTheStart(t *testing.T) {
+	n := newNode(t)
+	n.cfg.Targets = []Target{{ID: eip, Kind: Address}}
+	n.holds = map[string]Reading{eip: {Token: "a-1", Exists: true, Instance: "i-1"}}
+	n.run(1500 * time.Millisecond)
+	n.wantRole(Active)
+	n.holds[eip] = Reading{Token: "a-2", Exists: true, Instance: "i-2"} // as it has been all the time
+	n.run(5 * time.Second)
+	n.wantRole(Standby)
+	n.wantNoWrite()
+}

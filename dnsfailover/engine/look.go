@@ -58,10 +58,14 @@ func (s *step) look() {
 	}
 }
 
-// strayed reports whether this node has a follower, as far as it knows, while
-// another one says that it holds the service: it may long have lost it.
+// strayed reports whether this node has a follower, or an address that is the
+// home, as far as it knows, while another one says that it holds the service: it
+// may long have lost it, and EC2 shows for a while what was.
 func (s *step) strayed(i int) bool {
-	return i > 0 && !s.all() && s.Role == Standby && s.holder(s.cfg, i).mine() && s.activePeer() != nil
+	if s.all() || i == 0 && (s.cfg.Targets[0].Kind != Address || s.Role != Active) || i > 0 && s.Role != Standby {
+		return false
+	}
+	return s.holder(s.cfg, i).mine() && s.activePeer() != nil
 }
 
 func (s *step) foldRead(e ReadDone) {
