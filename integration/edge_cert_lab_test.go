@@ -138,12 +138,13 @@ func (e *edgeLab) begin() (holder, standby *node) {
 // settled waits until the nodes agree on who has the service.
 func (e *edgeLab) settled() (holder, standby *node) {
 	e.Helper()
-	e.eventually("the service to have a holder", func() bool { return e.lease().Holder != "" })
 	holder, standby = e.nodes[0], e.nodes[1]
-	if e.lease().Holder == standby.name {
-		holder, standby = standby, holder
-	}
-	e.holds(holder)
+	e.eventually("all to agree on who has the service", func() bool {
+		if e.lease().Holder == standby.name { // it may yet move
+			holder, standby = standby, holder
+		}
+		return e.agree(holder)
+	})
 	e.hear()
 	return holder, standby
 }

@@ -63,6 +63,8 @@ func (w *world) isIn(t *target) string {
 			return name + " is not in " + t.id
 		case healthy&bit != 0 && (m == nil || x.leased&bit == 0 || r.Lease.Members == ""):
 			return name + " is in " + t.id + " without a lease"
+		case healthy&bit != 0 && (m.Hash != n.cfg.Hash || m.Instance != n.cfg.Instance):
+			return name + " is in " + t.id + " with a lease that is not what it would write"
 		case candidates&^bit == 0 || !x.has(id): // it is the last, or out
 		case living&bit == 0 && (!w.nobodyKnows(id, t) || w.plan.Foreign) && (healthy|able&x.in) != 0: // else nobody may
 			return name + " is in " + t.id + " and does not run"
