@@ -84,6 +84,9 @@ func (s *step) causeNobody(t *TargetState) (Cause, Why) {
 			return NoCause, Why{OtherDefinition, p.Body.Name}
 		case !s.due(t.claimSeen + YieldTime):
 			return NoCause, Why{LeftToActive, p.Body.Name}
+		case t.ReadAt < t.claimSeen+YieldTime:
+			s.hint(t) // it may be there by now
+			return NoCause, Why{Code: NotRead}
 		}
 	}
 	return Absent, Why{Code: TargetAbsent}
