@@ -82,7 +82,7 @@ func BenchmarkEncodeEntry(b *testing.B) {
 // TestAllocations holds the encoder to one allocation for a request, beyond the clone.
 func TestAllocations(t *testing.T) {
 	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
-		t.Skip("with the race detector pools forget on purpose")
+		t.Skip("with the race detector pools forget on purpose: the stage test of .ci/run counts without it")
 	}
 	request, fields := usual()
 	fields = append(fields, zap.String("upstream", "10.0.0.1:80"), zap.Int("tries", 2))

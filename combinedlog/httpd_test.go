@@ -13,12 +13,14 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/caddy-ec2/caddy-ec2/internal/logtest"
 )
 
 // httpd starts Apache httpd with the files of a folder, and returns its address and its log.
 func httpd(t *testing.T, dir string) (addr, log string) {
 	t.Helper()
-	apache2 := program(t, "apache2", "/usr/sbin/apache2")
+	apache2 := logtest.Program(t, "apache2", "apache2-bin", "/usr/sbin/apache2")
 	addr, log = free(t), filepath.Join(dir, "httpd.log")
 	host, port, _ := net.SplitHostPort(addr)
 	config := fmt.Sprintf(`ServerRoot %[1]q

@@ -1,20 +1,18 @@
 package combinedlog
 
 import (
-	"encoding/json"
-	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/caddy-ec2/caddy-ec2/internal/logtest"
 )
 
 // hostileLog writes a log of n requests, of which all that clients can choose is chosen badly, and returns its file. The
@@ -47,75 +45,20 @@ func hostileLog(t *testing.T, style string, n int) string {
 	return file
 }
 
-// program returns the path of a program of Debian, or skips the test.
-func program(t *testing.T, name string, elsewhere ...string) string {
-	t.Helper()
-	for _, candidate := range append([]string{name}, elsewhere...) {
-		if path, err := exec.LookPath(candidate); err == nil {
-			return path
-		}
-	}
-	t.Skipf("%s is not installed: apt-get install %s", name, name)
-	return ""
-}
-
 // hostileLines is the length of such a log.
 const hostileLines = 5000
 
 // TestGoAccess has GoAccess read each style.
 func TestGoAccess(t *testing.T) {
-	goaccess := program(t, "goaccess")
 	for style, format := range map[string]string{"common": "COMMON", "combined": "COMBINED", "vhost_combined": "VCOMBINED"} {
-		t.Run(style, func(t *testing.T) {
-			log := hostileLog(t, style, hostileLines)
-			report, invalid := filepath.Join(t.TempDir(), "report.json"), filepath.Join(t.TempDir(), "invalid.log")
-			cmd := exec.CommandContext(t.Context(), goaccess, log, "--no-global-config", "--no-progress", "--log-format="+format, "--invalid-requests="+invalid, "-o", report)
-			if out, err := cmd.CombinedOutput(); err != nil {
-				t.Fatalf("%v: %s", err, out)
-			}
-			text, err := os.ReadFile(report)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var read struct {
-				General struct {
-					Total  int `json:"total_requests"`
-					Valid  int `json:"valid_requests"`
-					Failed int `json:"failed_requests"`
-				}
-			}
-			if err := json.Unmarshal(text, &read); err != nil {
-				t.Fatal(err)
-			}
-			if g := read.General; g.Total != hostileLines || g.Valid != hostileLines || g.Failed != 0 {
-				refused, _ := os.ReadFile(invalid)
-				t.Errorf("%+v of %d lines; refused: %.3000s", g, hostileLines, refused)
-			}
-		})
+		t.Run(style, func(t *testing.T) { logtest.GoAccess(t, hostileLog(t, style, hostileLines), format, hostileLines) })
 	}
 }
 
 // TestAWStats has AWStats read the styles that it knows. A format of one's own, as vhost_combined would be, takes no Referer with a
 // quote in it, from httpd neither.
 func TestAWStats(t *testing.T) {
-	awstats := program(t, "awstats", "/usr/lib/cgi-bin/awstats.pl")
-	for style, format := range map[string]string{"common": "4", "combined": "1"} {
-		t.Run(style, func(t *testing.T) {
-			log, dir := hostileLog(t, style, hostileLines), t.TempDir()
-			config := fmt.Sprintf("LogFile=%q\nLogType=W\nLogFormat=%s\nSiteDomain=\"www.example.com\"\nDirData=%q\nDNSLookup=0\nSkipHosts=\"\"\nAllowFullYearView=2\n", log, format, dir)
-			if err := os.WriteFile(filepath.Join(dir, "awstats.test.conf"), []byte(config), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			out, err := exec.CommandContext(t.Context(), awstats, "-config=test", "-configdir="+dir, "-update", "-showcorrupted").CombinedOutput()
-			if err != nil {
-				t.Fatalf("%v: %s", err, out)
-			}
-			for what, want := range map[string]int{"Parsed lines in file": hostileLines, "corrupted records": 0} {
-				found := regexp.MustCompile(`(?m)(\d+) ` + what + `|` + what + `: (\d+)`).FindSubmatch(out)
-				if found == nil || string(found[1])+string(found[2]) != fmt.Sprint(want) {
-					t.Errorf("want %d %s: %.3000s", want, what, out)
-				}
-			}
-		})
+	for style, format := range map[string]int{"common": 4, "combined": 1} {
+		t.Run(style, func(t *testing.T) { logtest.AWStats(t, hostileLog(t, style, hostileLines), format, hostileLines) })
 	}
 }

@@ -226,3 +226,20 @@ func (p *blockParser) notText(option, value, needed string) error {
 	}
 	return p.Errf("%s: %q is not %s", option, value, needed)
 }
+
+// source reads an option that says where EC2 is asked, and as whom. It reports false, and reads nothing, if it is another one.
+func (p *blockParser) source(option string, region, profile, role, externalID, endpoint *string) (bool, error) {
+	switch option {
+	case "region":
+		return true, p.text(option, "<name>", region)
+	case "profile":
+		return true, p.text(option, "<name>", profile)
+	case "role_arn":
+		return true, p.text(option, "<arn>", role)
+	case "external_id":
+		return true, p.text(option, "<id>", externalID)
+	case "endpoint":
+		return true, p.text(option, "<url>", endpoint)
+	}
+	return false, nil
+}

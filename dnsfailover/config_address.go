@@ -139,16 +139,9 @@ func (e *ElasticIPConfig) readOption(p *blockParser, option string) error {
 		return p.text(option, "auto | <address>", &e.PrivateIP)
 	case "interface":
 		return e.readInterface(p)
-	case "region":
-		return p.text(option, "<name>", &e.Region)
-	case "profile":
-		return p.text(option, "<name>", &e.Profile)
-	case "role_arn":
-		return p.text(option, "<arn>", &e.RoleARN)
-	case "external_id":
-		return p.text(option, "<id>", &e.ExternalID)
-	case "endpoint":
-		return p.text(option, "<url>", &e.Endpoint)
+	}
+	if known, err := p.source(option, &e.Region, &e.Profile, &e.RoleARN, &e.ExternalID, &e.Endpoint); known {
+		return err
 	}
 	return p.unknown(option)
 }

@@ -88,7 +88,7 @@ func TestPeerIPv6(t *testing.T) {
 	lab := newPeerLab(t, selfOf(t, "lb-b", secretA))
 	l, err := net.Listen("tcp6", "[::1]:0")
 	if err != nil {
-		t.Skipf("the machine has no IPv6: %v", err)
+		t.Skipf("this needs the loopback address ::1: %v", err)
 	}
 	done := make(chan error)
 	go func() { done <- lab.server.Serve(l) }()

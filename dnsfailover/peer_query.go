@@ -148,16 +148,9 @@ func (q *PeerQuery) readOption(p *blockParser, option string) error {
 		return p.word(option, &q.Address, addressPrivate, addressIPv6, addressPublic)
 	case "refresh":
 		return p.duration(option, span{minRefresh, maxRefresh}, &q.Refresh)
-	case "region":
-		return p.text(option, "<name>", &q.Region)
-	case "profile":
-		return p.text(option, "<name>", &q.Profile)
-	case "role_arn":
-		return p.text(option, "<arn>", &q.RoleARN)
-	case "external_id":
-		return p.text(option, "<id>", &q.ExternalID)
-	case "endpoint":
-		return p.text(option, "<url>", &q.Endpoint)
+	}
+	if known, err := p.source(option, &q.Region, &q.Profile, &q.RoleARN, &q.ExternalID, &q.Endpoint); known {
+		return err
 	}
 	return p.unknown(option)
 }

@@ -41,7 +41,7 @@ func TestReadPeerSecrets(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			if tt.mode&0o007 != 0 && runtime.GOOS == "windows" {
-				t.Skip("there are no such modes")
+				t.Skip("Windows has no such file modes")
 			}
 			var names []string
 			for i, text := range tt.files {

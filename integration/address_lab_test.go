@@ -178,19 +178,7 @@ func (e *eipLab) changes() int {
 func (e *eipLab) moved(to *node, fault time.Time, most time.Duration) time.Duration {
 	e.Helper()
 	e.eventually(to.name+" to have the address", func() bool { return e.has(to) })
-	for _, c := range e.calls(associate) {
-		if c.Code != "" || c.Caller.Instance != to.id || c.Time.Before(fault) {
-			continue
-		}
-		took := c.Time.Sub(fault)
-		e.Logf("%s has the address %s after the fault", to.name, took.Round(time.Millisecond))
-		if took > most {
-			e.Errorf("that took %s, want at most %s", took, most)
-		}
-		return took
-	}
-	e.Fatalf("%s has the address, but has not taken it since the fault", to.name)
-	return 0
+	return e.since(fault, to, e.calls(associate), "address", most)
 }
 
 // unmoved checks that nothing is written for a while, although something is wrong.

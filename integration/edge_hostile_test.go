@@ -4,16 +4,15 @@ package integration
 
 import (
 	"bufio"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-ec2/caddy-ec2/internal/logtest"
 )
 
 // edgeLines is how long the log of hostile traffic is to be at least.
@@ -85,67 +84,6 @@ func TestHostileTraffic(t *testing.T) {
 	if versions["HTTP/2.0"] < edgeOthers || versions["HTTP/3.0"] < edgeOthers || ipv6 == 0 && edgeHasIPv6() {
 		t.Error("a version of HTTP or of IP is missing")
 	}
-	t.Run("GoAccess", func(t *testing.T) { edgeGoAccess(t, h.log, lines) })
-	t.Run("AWStats", func(t *testing.T) { edgeAWStats(t, h.log, lines) })
-}
-
-// edgeProgram returns the path of a program of Debian, or skips the test.
-func edgeProgram(t *testing.T, name, pack string, elsewhere ...string) string {
-	t.Helper()
-	for _, candidate := range append([]string{name}, elsewhere...) {
-		if path, err := exec.LookPath(candidate); err == nil {
-			return path
-		}
-	}
-	t.Skipf("%s is not installed: apt-get install %s", name, pack)
-	return ""
-}
-
-// edgeGoAccess has GoAccess read a log, all of which it must understand.
-func edgeGoAccess(t *testing.T, log string, lines int) {
-	goaccess := edgeProgram(t, "goaccess", "goaccess")
-	dir := t.TempDir()
-	report, invalid := filepath.Join(dir, "report.json"), filepath.Join(dir, "invalid.log")
-	cmd := exec.CommandContext(t.Context(), goaccess, log, "--no-global-config", "--no-progress", "--log-format=COMBINED", "--invalid-requests="+invalid, "-o", report)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	text, err := os.ReadFile(report)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var read struct {
-		General struct {
-			Total  int `json:"total_requests"`
-			Valid  int `json:"valid_requests"`
-			Failed int `json:"failed_requests"`
-		}
-	}
-	if err := json.Unmarshal(text, &read); err != nil {
-		t.Fatal(err)
-	}
-	if g := read.General; g.Total != lines || g.Valid != lines || g.Failed != 0 {
-		refused, _ := os.ReadFile(invalid)
-		t.Errorf("%+v of %d lines; refused: %.3000s", g, lines, refused)
-	}
-}
-
-// edgeAWStats has AWStats read a log, all of which it must understand.
-func edgeAWStats(t *testing.T, log string, lines int) {
-	awstats := edgeProgram(t, "awstats", "awstats", "/usr/lib/cgi-bin/awstats.pl")
-	dir := t.TempDir()
-	config := fmt.Sprintf("LogFile=%q\nLogType=W\nLogFormat=1\nSiteDomain=\"www.example.com\"\nDirData=%q\nDNSLookup=0\nSkipHosts=\"\"\nAllowFullYearView=2\n", log, dir)
-	if err := os.WriteFile(filepath.Join(dir, "awstats.test.conf"), []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	out, err := exec.CommandContext(t.Context(), awstats, "-config=test", "-configdir="+dir, "-update", "-showcorrupted").CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	for what, want := range map[string]int{"Parsed lines in file": lines, "corrupted records": 0} {
-		found := regexp.MustCompile(`(?m)(\d+) ` + what + `|` + what + `: (\d+)`).FindSubmatch(out)
-		if found == nil || string(found[1])+string(found[2]) != fmt.Sprint(want) {
-			t.Errorf("want %d %s: %.3000s", want, what, out)
-		}
-	}
+	t.Run("GoAccess", func(t *testing.T) { logtest.GoAccess(t, h.log, "COMBINED", lines) })
+	t.Run("AWStats", func(t *testing.T) { logtest.AWStats(t, h.log, 1, lines) })
 }

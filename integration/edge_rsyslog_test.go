@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/caddy-ec2/caddy-ec2/internal/logtest"
 )
 
 // edgeRsyslog is an rsyslogd with a file of examples/aws/rsyslog.
@@ -26,7 +28,7 @@ type edgeRsyslog struct {
 // newEdgeRsyslog makes one that does not run yet. What a user would have to change, is changed.
 func newEdgeRsyslog(s *edgeServer, example string, change ...string) *edgeRsyslog {
 	s.Helper()
-	edgeProgram(s.T, "rsyslogd", "rsyslog", "/usr/sbin/rsyslogd")
+	logtest.Program(s.T, "rsyslogd", "rsyslog", "/usr/sbin/rsyslogd")
 	text, err := os.ReadFile(filepath.Join("..", "examples", "aws", "rsyslog", example))
 	s.must(err)
 	for i := 0; i < len(change); i += 2 {
@@ -44,7 +46,7 @@ func newEdgeRsyslog(s *edgeServer, example string, change ...string) *edgeRsyslo
 
 func (r *edgeRsyslog) start() {
 	r.Helper()
-	name := edgeProgram(r.T, "rsyslogd", "rsyslog", "/usr/sbin/rsyslogd")
+	name := logtest.Program(r.T, "rsyslogd", "rsyslog", "/usr/sbin/rsyslogd")
 	check := exec.Command(name, "-N1", "-f", r.config)
 	if out, err := check.CombinedOutput(); err != nil {
 		if bytes.Contains(out, []byte("could not load module")) {

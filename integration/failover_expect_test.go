@@ -228,18 +228,24 @@ func (l *lab) served(by *node, fault time.Time, most time.Duration) {
 func (l *lab) moved(to *node, fault time.Time, most time.Duration) time.Duration {
 	l.Helper()
 	l.eventually(to.name+" to take the service", func() bool { return l.lease().Holder == to.name })
-	for _, c := range l.writes() {
+	return l.since(fault, to, l.writes(), "service", most)
+}
+
+// since returns how long after a fault the first of some calls came by which a node took something. It must not be more than most.
+func (l *lab) since(fault time.Time, to *node, calls []awstest.Call, what string, most time.Duration) time.Duration {
+	l.Helper()
+	for _, c := range calls {
 		if c.Code != "" || c.Caller.Instance != to.id || c.Time.Before(fault) {
 			continue
 		}
 		took := c.Time.Sub(fault)
-		l.Logf("%s has the service %s after the fault", to.name, took.Round(time.Millisecond))
+		l.Logf("%s has the %s %s after the fault", to.name, what, took.Round(time.Millisecond))
 		if took > most {
 			l.Errorf("that took %s, want at most %s", took, most)
 		}
 		return took
 	}
-	l.Fatalf("%s has the service, but has not taken it since the fault", to.name)
+	l.Fatalf("%s has the %s, but has not taken it since the fault", to.name, what)
 	return 0
 }
 

@@ -109,7 +109,7 @@ func TestReplay(t *testing.T) {
 	set := false
 	flag.Visit(func(f *flag.Flag) { set = set || f.Name == "seed" })
 	if !set {
-		t.Skip("no -seed")
+		t.Skip("this tells the story of one schedule: name it with -seed N")
 	}
 	r := Run(Plan(*seed), Options{Step: asShipped.Step, Backend: asShipped.Backend, Trace: true})
 	t.Log("\n" + strings.Join(r.Trace, "\n"))
