@@ -28,6 +28,8 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/caddypki"
 	_ "github.com/caddyserver/caddy/v2/modules/caddytls/standardstek"
 	_ "github.com/caddyserver/caddy/v2/modules/filestorage"
+
+	"github.com/caddy-ec2/caddy-ec2/internal/logtest"
 )
 
 // site is Caddy in this process, with an access log of ours.
@@ -132,17 +134,7 @@ func (s *site) backend(w http.ResponseWriter, r *http.Request) {
 	case "/backend/fails":
 		w.WriteHeader(http.StatusServiceUnavailable)
 	case "/backend/socket":
-		c, rw, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			s.Error(err)
-			return
-		}
-		defer c.Close()
-		rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
-		rw.Flush()
-		line, _ := rw.ReadString('\n')
-		rw.WriteString(line)
-		rw.Flush()
+		logtest.Upgrade(s, w)
 	}
 }
 

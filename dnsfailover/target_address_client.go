@@ -43,7 +43,7 @@ func freshClient(cfg aws.Config) aws.HTTPClient {
 				tr.TLSClientConfig.RootCAs = pool
 			}
 		})
-	return bodyReader{b.Freeze()}
+	return awsconf.SendWhole(b.Freeze())
 }
 
 // authorities are those of AWS_CA_BUNDLE, or of ca_bundle in the profile. Nil are those of the system.
@@ -65,20 +65,6 @@ func authorities(cfg aws.Config) *x509.CertPool {
 		}
 	}
 	return nil
-}
-
-// bodyReader sends requests whose bodies can only be read: the SDK takes a body away as soon as the answer begins, which
-// net/http notices in WriteTo, and ends the connection in the middle of the answer.
-type bodyReader struct{ aws.HTTPClient }
-
-func (b bodyReader) Do(req *http.Request) (*http.Response, error) {
-	if req.Body != nil {
-		req.Body = struct {
-			io.Reader
-			io.Closer
-		}{req.Body, req.Body}
-	}
-	return b.HTTPClient.Do(req)
 }
 
 // metadataReader makes the means to read a path of the instance metadata service, version 2 only. What is not there is empty.

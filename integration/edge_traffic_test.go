@@ -20,6 +20,8 @@ import (
 	"testing"
 
 	"github.com/quic-go/quic-go/http3"
+
+	"github.com/caddy-ec2/caddy-ec2/internal/logtest"
 )
 
 // What is in the hostile traffic, in requests.
@@ -109,17 +111,7 @@ func (h *edgeHostile) backend(w http.ResponseWriter, r *http.Request) {
 		h.waiting <- struct{}{}
 		<-r.Context().Done()
 	case "/backend/socket":
-		c, rw, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			h.Error(err)
-			return
-		}
-		defer c.Close()
-		rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
-		rw.Flush()
-		line, _ := rw.ReadString('\n')
-		rw.WriteString(line)
-		rw.Flush()
+		logtest.Upgrade(h, w)
 	case "/backend/upload":
 		io.Copy(io.Discard, r.Body)
 	default:

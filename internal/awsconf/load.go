@@ -38,11 +38,14 @@ var buildable = awshttp.NewBuildableClient().
 	})
 
 // sharedClient is the buildable client in a form that service clients do not copy, so that all of them share its connections.
-var sharedClient = sync.OnceValue(func() client { return client{buildable.Freeze()} })
+var sharedClient = sync.OnceValue(func() aws.HTTPClient { return SendWhole(buildable.Freeze()) })
 
-// client sends requests whose bodies net/http can only read. The SDK takes a body away as soon as the answer begins, and
-// its WriteTo then fails where its Read would just end: if net/http is not done with it yet, it ends the connection
-// in the middle of the answer ("use of closed network connection"). The SDK copes by retrying; we make one attempt.
+// SendWhole makes a client of the SDK one that sends requests whose bodies net/http can only read. The SDK takes a body
+// away as soon as the answer begins, and its WriteTo then fails where its Read would just end: if net/http is not done with
+// it yet, it ends the connection in the middle of the answer ("use of closed network connection"). The SDK copes by
+// retrying; we make one attempt.
+func SendWhole(c aws.HTTPClient) aws.HTTPClient { return client{c} }
+
 type client struct{ aws.HTTPClient }
 
 func (c client) Do(req *http.Request) (*http.Response, error) {

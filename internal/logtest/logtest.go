@@ -1,9 +1,11 @@
-// Package logtest has programs read access logs that many people use for that, for tests of what this module writes.
+// Package logtest has what tests of access logs share: programs that many people read them with, and a server's odd answer.
 package logtest
 
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -71,5 +73,21 @@ func AWStats(t *testing.T, log string, format, lines int) {
 		if found == nil || string(found[1])+string(found[2]) != fmt.Sprint(want) {
 			t.Errorf("want %d %s: %.3000s", want, what, out)
 		}
+	}
+}
+
+// Upgrade answers a request by another protocol, and gives back one line of it. A client may be gone at any time.
+func Upgrade(t testing.TB, w http.ResponseWriter) {
+	c, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer c.Close()
+	if _, err := io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n"); err != nil {
+		return
+	}
+	if line, err := rw.ReadString('\n'); err == nil {
+		_, _ = io.WriteString(c, line)
 	}
 }
