@@ -35,12 +35,31 @@ type edgeCost struct {
 	cpu  time.Duration // of the server for a request
 }
 
-// TestLogCost measures what an access log costs the real binary as a proxy of three servers, when it is the only log: requests per second
-// and processor time for a request, beside no log and Caddy's own formats. The rounds are interleaved, and medians are shown.
+// edgeSetup are the logs of a server: its own, and that of requests.
+type edgeSetup struct {
+	name     string
+	own      string // format of the server's own log, empty for Caddy's choice
+	requests string // format of the log of requests, empty for none
+	queue    bool   // the log of requests is written through a queue
+}
+
+// The first one is what the others are compared with.
+var edgeSetups = []edgeSetup{
+	{"no log", "", "", false},
+	{"combined", "combined", "combined", false},
+	{"combined, queue", "combined", "combined", true},
+	{"combined, own log json", "json", "combined", false},
+	{"json", "json", "json", false},
+	{"console", "console", "console", false},
+}
+
+// TestLogCost measures what a log of requests costs the real binary as a proxy of three servers: requests per second and processor
+// time for a request, beside no such log and Caddy's own formats. The rounds are interleaved, and medians are shown.
 //
 //	LOG_MEASURE=9 go test ./integration -run '^TestLogCost$' -v
 //
-// Nothing else should run on the machine.
+// Nothing else should run on the machine. The format of the server's own log matters too: Caddy has each log prepare the fields of a
+// request, also one that leaves requests out.
 func TestLogCost(t *testing.T) {
 	rounds, err := strconv.Atoi(os.Getenv(edgeMeasureEnv))
 	if err != nil || rounds < 1 {
@@ -52,42 +71,49 @@ func TestLogCost(t *testing.T) {
 		defer b.Close()
 		backends = append(backends, b.Listener.Addr().String())
 	}
-	formats := []string{"none", "combined", "json", "console"}
-	costs := map[string][]edgeCost{}
+	costs := make([][]edgeCost, len(edgeSetups))
 	for round := range rounds {
-		for i := range formats {
-			format := formats[(i+round)%len(formats)]
-			costs[format] = append(costs[format], edgeCostOf(t, format, backends))
+		for i := range edgeSetups {
+			k := (i + round) % len(edgeSetups)
+			costs[k] = append(costs[k], edgeCostOf(t, edgeSetups[k], backends))
 		}
 	}
-	// Ratios are those within a round, since the machine may be quicker in another one.
-	median := func(format string, of func(c, none edgeCost) float64) float64 {
-		var all []float64
-		for i, c := range costs[format] {
-			all = append(all, of(c, costs["none"][i]))
+	for k, setup := range edgeSetups {
+		// Ratios are those within a round, since the machine may be quicker in another one.
+		median := func(of func(c, none edgeCost) float64) float64 {
+			var all []float64
+			for i, c := range costs[k] {
+				all = append(all, of(c, costs[0][i]))
+			}
+			slices.Sort(all)
+			return all[len(all)/2]
 		}
-		slices.Sort(all)
-		return all[len(all)/2]
-	}
-	for _, format := range formats {
-		t.Logf("%-9s %6.0f requests/s (%.2f of no log), %.1f µs for a request (%.2f)", format,
-			median(format, func(c, _ edgeCost) float64 { return c.rate }),
-			median(format, func(c, none edgeCost) float64 { return c.rate / none.rate }),
-			median(format, func(c, _ edgeCost) float64 { return float64(c.cpu.Nanoseconds()) / 1e3 }),
-			median(format, func(c, none edgeCost) float64 { return float64(c.cpu) / float64(none.cpu) }))
+		t.Logf("%-22s %6.0f requests/s (%.2f of no log), %5.1f µs for a request (%.2f)", setup.name,
+			median(func(c, _ edgeCost) float64 { return c.rate }),
+			median(func(c, none edgeCost) float64 { return c.rate / none.rate }),
+			median(func(c, _ edgeCost) float64 { return float64(c.cpu.Nanoseconds()) / 1e3 }),
+			median(func(c, none edgeCost) float64 { return float64(c.cpu) / float64(none.cpu) }))
 	}
 }
 
 // edgeCostOf runs a server for one round.
-func edgeCostOf(t *testing.T, format string, backends []string) (cost edgeCost) {
-	t.Run(format, func(t *testing.T) {
+func edgeCostOf(t *testing.T, setup edgeSetup, backends []string) (cost edgeCost) {
+	t.Run(setup.name, func(t *testing.T) {
 		s := newEdgeServer(t)
 		port := s.ports(1)[0]
-		log := ""
-		if format != "none" {
-			log = fmt.Sprintf("log {\noutput file %s {\nroll_disabled\n}\nformat %s\n}", s.file("access.log"), format)
+		own, requests := "", ""
+		if setup.own != "" {
+			own = "format " + setup.own
 		}
-		s.run(fmt.Sprintf("log {\noutput stderr\nexclude http.log.access\n}\n}\nhttp://:%s {\n%s\nreverse_proxy %s\n}\n", port, log, strings.Join(backends, " ")), "127.0.0.1:"+port)
+		if setup.requests != "" {
+			output := fmt.Sprintf("file %s {\nroll_disabled\n}", s.file("access.log"))
+			if setup.queue {
+				output = "queue {\nto " + output + "\n}"
+			}
+			requests = fmt.Sprintf("log {\noutput %s\nformat %s\n}", output, setup.requests)
+		}
+		s.run(fmt.Sprintf("log {\noutput stderr\n%s\nexclude http.log.access\n}\n}\nhttp://:%s {\n%s\nreverse_proxy %s\n}\n",
+			own, port, requests, strings.Join(backends, " ")), "127.0.0.1:"+port)
 		s.load("127.0.0.1:"+port, time.Second) // to warm up
 		before := s.cpu()
 		began := time.Now()
