@@ -106,9 +106,11 @@ func edgeNobody(t *testing.T) string {
 
 // Failover does its work when it can't log it either.
 func TestFailoverWithoutALog(t *testing.T) {
+	const hangs = "the receiver hangs"
 	for name, output := range map[string]string{
 		"the disk is full": "output file /dev/full {\nroll_disabled\n}",
 		"nobody receives":  "output net tcp/" + edgeNobody(t) + " {\nsoft_start\ndial_timeout 1s\n}",
+		hangs:              "output queue {\nto net tcp/" + newEdgeStuck(t).addr + "\nsize 1MiB\n}",
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLab(t, 2)
@@ -117,6 +119,11 @@ func TestFailoverWithoutALog(t *testing.T) {
 			}
 			l.start()
 			l.hear()
+			if name == hangs {
+				for _, n := range l.nodes {
+					n.fillLog(20 << 20) // what is on the way takes some 4 MB
+				}
+			}
 			l.ask()
 			fault := l.nodes[0].kill()
 			l.moved(l.nodes[1], fault, 500*time.Millisecond+slack)
@@ -125,5 +132,21 @@ func TestFailoverWithoutALog(t *testing.T) {
 			l.holds(l.nodes[1])
 			l.wrote(2)
 		})
+	}
+}
+
+// fillLog has the node log so many bytes, by requests to its admin endpoint, which it logs with their headers.
+func (n *node) fillLog(most int) {
+	n.lab.Helper()
+	filler := strings.Repeat("x", 100<<10)
+	for size := 0; size < most; size += len(filler) {
+		r, err := http.NewRequest(http.MethodGet, "http://"+net.JoinHostPort(n.addr, adminPort)+"/config/", nil)
+		n.lab.must(err)
+		r.Header.Set("Filler", filler)
+		answer, err := http.DefaultClient.Do(r)
+		n.lab.must(err)
+		_, err = io.Copy(io.Discard, answer.Body)
+		n.lab.must(err)
+		n.lab.must(answer.Body.Close())
 	}
 }

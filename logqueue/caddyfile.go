@@ -103,10 +103,10 @@ func (w *Writer) readSize(d *caddyfile.Dispenser) error {
 	}
 	n, err := strconv.Atoi(number)
 	if err != nil || n <= 0 {
-		return d.Errf("size: %q is not a number of bytes, such as 65536, 512KiB, 8MiB or 1GiB", text)
+		return d.Errf("size: %q is not a number of bytes, such as 1048576, 8MiB or 1GiB", text)
 	}
 	if n > mostSize/unit { // before it overflows
-		return d.Errf("size: %s is not between 64KiB and 1GiB", text)
+		return d.Errf("size: %s is not between 1MiB and 1GiB", text)
 	}
 	w.Size = n * unit
 	if err := w.check(); err != nil {

@@ -20,19 +20,21 @@ func init() {
 const (
 	moduleID    = "caddy.logging.writers.queue"
 	defaultSize = 8 << 20
-	leastSize   = 64 << 10
+	leastSize   = 1 << 20
 	mostSize    = 1 << 30
 )
 
 // Writer is a log output that never makes a request wait: lines are queued in memory, and written to another output in the
 // background. Lines that find the queue full, or that the output refuses, are lost, which Caddy's own log says. Logs with the same
-// `to` and size share one queue.
+// `to` share one queue, which has the size of the one that was loaded last.
 type Writer struct {
 	// The output that lines are written to, such as `net` or `file`. It opens when the configuration is loaded, and if it can't, the
-	// configuration is refused as without a queue; `net` has `soft_start` against that. No log without a queue should write to the
-	// same file. Required.
+	// configuration is refused as without a queue; `net` has `soft_start` against that. No log without a queue may write to the same
+	// file: Caddy closes no output at a reload, and when one of the two rotates the file, the other writes on to the old one. So a
+	// queue before a file that was open without one, or the reverse, takes a restart. Required.
 	ToRaw json.RawMessage `json:"to,omitempty" caddy:"namespace=caddy.logging.writers inline_key=output"`
-	// How many bytes of lines may wait, 65536 (64KiB) to 1073741824 (1GiB). They take memory while they do. Default: 8388608 (8MiB).
+	// How many bytes of lines may wait, 1048576 (1MiB) to 1073741824 (1GiB). While they do, they take that much memory, and up to
+	// twice that if many are longer than 16 KiB. Default: 8388608 (8MiB).
 	Size int `json:"size,omitempty"`
 
 	to caddy.WriterOpener
@@ -63,6 +65,7 @@ func (w *Writer) Provision(ctx caddy.Context) error {
 		return errTwoQueues
 	}
 	w.to = to
+	placeOf(w.WriterKey()).join(w)
 	return nil
 }
 
@@ -78,7 +81,7 @@ func isQueue(to any) bool {
 
 func (w *Writer) check() error {
 	if w.Size != 0 && (w.Size < leastSize || w.Size > mostSize) {
-		return fmt.Errorf("size: %d is not between 65536 (64KiB) and 1073741824 (1GiB)", w.Size)
+		return fmt.Errorf("size: %d is not between 1048576 (1MiB) and 1073741824 (1GiB)", w.Size)
 	}
 	return nil
 }
@@ -93,8 +96,8 @@ func (w *Writer) size() int {
 // String names the output behind the queue, for people.
 func (w *Writer) String() string { return "queue to " + w.to.String() }
 
-// WriterKey tells queues apart. One of another size is another queue, so that a reload that changes the size does it.
-func (w *Writer) WriterKey() string { return fmt.Sprintf("queue:%d:%s", w.size(), w.to.WriterKey()) }
+// WriterKey tells queues apart. The size is not in it: a second queue to a file would open it again.
+func (w *Writer) WriterKey() string { return "queue:" + w.to.WriterKey() }
 
 // OpenWriter opens the output and puts a queue before it.
 func (w *Writer) OpenWriter() (io.WriteCloser, error) {
@@ -104,24 +107,24 @@ func (w *Writer) OpenWriter() (io.WriteCloser, error) {
 	}
 	output := zap.String("output", w.to.String())
 	q := New(to, w.size(), func(l Loss) { tell(l, output) })
-	open.Store(w.WriterKey(), q)
+	placeOf(w.WriterKey()).put(q)
 	return q, nil
 }
 
-// open are the queues by their keys. Caddy opens one for all configurations after each other that have it, and keeps it.
-var open sync.Map
-
 // Cleanup writes what waits if Caddy is about to exit; after a reload, that goes on by itself. Caddy closes no output at its end.
 func (w *Writer) Cleanup() error {
-	if !caddy.Exiting() || w.to == nil {
+	if w.to == nil {
 		return nil
 	}
-	q, ok := open.Load(w.WriterKey())
-	if !ok {
+	q := placeOf(w.WriterKey()).leave(w)
+	if q == nil || !caddy.Exiting() {
 		return nil
 	}
-	return q.(*Queue).Close()
+	return q.close(max(wordTime, time.Until(exit())))
 }
+
+// exit is when the last line of all queues has to be written, once Caddy is about to exit: one after the other is closed.
+var exit = sync.OnceValue(func() time.Time { return time.Now().Add(drainTime) })
 
 // tell tells of losses in Caddy's own log as it is at that time, since a queue may outlive the configuration that it comes from.
 func tell(l Loss, output zap.Field) {
@@ -134,9 +137,9 @@ func tell(l Loss, output zap.Field) {
 	switch l.State {
 	case Began:
 		if l.Err != nil {
-			log.Error("log lines are being lost: the output fails", output, zap.Error(l.Err))
+			log.Error("log lines are being lost: the output fails; see what takes them: the receiver, or the disk", output, zap.Error(l.Err))
 		} else {
-			log.Error("log lines are being lost: the queue is full, since the output takes them too slowly or not at all", output)
+			log.Error("log lines are being lost: the queue is full, since the output takes them too slowly or not at all; see whether its receiver hangs, or give the queue a larger size", output)
 		}
 	case Ended:
 		log.Warn("log lines are written again, after some were lost", lost...)

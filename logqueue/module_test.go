@@ -43,15 +43,15 @@ func opened(t *testing.T, config string) io.WriteCloser {
 
 func TestConfigErrors(t *testing.T) {
 	for config, want := range map[string]string{
-		`{"output":"queue"}`:                                                      "output queue: to is missing",
-		`{"output":"queue","to":{"output":"nowhere"}}`:                            "unknown module: caddy.logging.writers.nowhere",
-		`{"output":"queue","to":{"output":"stderr"},"size":1}`:                    "output queue: size: 1 is not between 65536",
-		`{"output":"queue","to":{"output":"stderr"},"size":1073741825}`:           "output queue: size: 1073741825 is not between",
-		`{"output":"queue","to":{"output":"stderr"},"size":-1}`:                   "output queue: size: -1 is not between",
-		`{"output":"queue","to":{"output":"net","address":"tcp/a:1-2"}}`:          "multiple ports not supported",
-		`{"output":"queue","to":{"output":"queue","to":{"output":"stderr"}}}`:     "one queue is enough",
-		`{"output":"queue","to":{"output":"stderr"},"sizes":65536}`:               "unknown field",
-		`{"output":"queue","to":{"output":"stderr","unknown":"x"},"size":100000}`: "unknown field",
+		`{"output":"queue"}`:                                                       "output queue: to is missing",
+		`{"output":"queue","to":{"output":"nowhere"}}`:                             "unknown module: caddy.logging.writers.nowhere",
+		`{"output":"queue","to":{"output":"stderr"},"size":1}`:                     "output queue: size: 1 is not between 1048576 (1MiB)",
+		`{"output":"queue","to":{"output":"stderr"},"size":1073741825}`:            "output queue: size: 1073741825 is not between",
+		`{"output":"queue","to":{"output":"stderr"},"size":-1}`:                    "output queue: size: -1 is not between",
+		`{"output":"queue","to":{"output":"net","address":"tcp/a:1-2"}}`:           "multiple ports not supported",
+		`{"output":"queue","to":{"output":"queue","to":{"output":"stderr"}}}`:      "one queue is enough",
+		`{"output":"queue","to":{"output":"stderr"},"sizes":1048576}`:              "unknown field",
+		`{"output":"queue","to":{"output":"stderr","unknown":"x"},"size":1048576}`: "unknown field",
 	} {
 		if _, err := load(t, config); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", config, err, want)
@@ -64,7 +64,6 @@ func TestWriterKey(t *testing.T) {
 	for _, config := range []string{
 		`{"output":"queue","to":{"output":"stderr"}}`,
 		`{"output":"queue","to":{"output":"stdout"}}`,
-		`{"output":"queue","to":{"output":"stderr"},"size":65536}`,
 		`{"output":"queue","to":{"output":"net","address":"udp/127.0.0.1:514"}}`,
 	} {
 		w, err := load(t, config)
@@ -77,7 +76,7 @@ func TestWriterKey(t *testing.T) {
 		keys[w.WriterKey()] = config
 	}
 	a, _ := load(t, `{"output":"queue","to":{"output":"stderr"}}`)
-	b, _ := load(t, `{"output":"queue","to":{"output":"stderr"},"size":8388608}`)
+	b, _ := load(t, `{"output":"queue","to":{"output":"stderr"},"size":1048576}`)
 	if a.WriterKey() != b.WriterKey() || a.WriterKey() == a.to.WriterKey() {
 		t.Errorf("keys %s, %s", a.WriterKey(), b.WriterKey())
 	}
@@ -103,33 +102,71 @@ func TestQueueToFile(t *testing.T) {
 	}
 }
 
-// A configuration that ends leaves the queue to the next one, which Caddy gives it to.
-func TestCleanupOfAReload(t *testing.T) {
+// Configurations come and go; the queue stays, with the size of the latest that is loaded. A second queue would open the file again, and
+// the first one would go on writing to what has been rotated.
+func TestReload(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "log")
 	text, err := json.Marshal(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := load(t, `{"output":"queue","to":{"output":"file","filename":`+string(text)+`}}`)
-	if err != nil {
-		t.Fatal(err)
+	writers := caddy.NewUsagePool() // what Caddy keeps its outputs in
+	var q *Queue
+	configure := func(size string) *Writer {
+		t.Helper()
+		w, err := load(t, `{"output":"queue","to":{"output":"file","filename":`+string(text)+`}`+size+`}`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		opened, _, err := writers.LoadOrNew(w.WriterKey(), func() (caddy.Destructor, error) {
+			q, err := w.OpenWriter()
+			return destructor{q}, err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		q = opened.(destructor).WriteCloser.(*Queue)
+		return w
 	}
-	q, err := w.OpenWriter()
-	if err != nil {
-		t.Fatal(err)
+	var want strings.Builder
+	write := func(line string, size int64) {
+		t.Helper()
+		if got := q.size.Load(); got != size {
+			t.Errorf("%s: size %d, want %d", line, got, size)
+		}
+		want.WriteString(line + "\n")
+		io.WriteString(q, line+"\n")
 	}
-	io.WriteString(q, "one\n")
-	if err := w.Cleanup(); err != nil {
-		t.Fatal(err)
+	leave := func(w *Writer) {
+		t.Helper()
+		if err := w.Cleanup(); err != nil {
+			t.Fatal(err)
+		}
 	}
-	io.WriteString(q, "two\n")
+	first := configure("")
+	write("the default", 8<<20)
+	second := configure(`,"size":2097152`)
+	write("both are loaded", 2<<20)
+	leave(first)
+	write("the first is gone", 2<<20)
+	third := configure(`,"size":1048576`)
+	leave(third)
+	write("the third could not be loaded in the end", 2<<20)
+	leave(second)
+	write("nobody has it", 2<<20)
+	configure("")
+	write("somebody has it again", 8<<20)
 	if err := q.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := os.ReadFile(file); err != nil || string(got) != "one\ntwo\n" {
-		t.Errorf("%q, %v", got, err)
+	if got, err := os.ReadFile(file); err != nil || string(got) != want.String() {
+		t.Errorf("%q, want %q, %v", got, want.String(), err)
 	}
 }
+
+type destructor struct{ io.WriteCloser }
+
+func (d destructor) Destruct() error { return d.Close() }
 
 // A line to a receiver by UDP is a datagram.
 func TestQueueToUDP(t *testing.T) {

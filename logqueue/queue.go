@@ -24,10 +24,10 @@ var errClosed = errors.New("the queue was closed before they were written")
 // it has a goroutine: Caddy opens outputs for each configuration, but does not close them after it.
 type Queue struct {
 	to     io.WriteCloser
-	size   int64
 	work   func() // run; kept since making it of the method would allocate
 	losses losses
 
+	size      atomic.Int64 // the most that bytes may be
 	bytes     atomic.Int64 // of the lines that wait, the one that is being written among them, with their prefixes
 	lines     atomic.Int64 // the number of these lines; less than zero for those that Close has counted as lost
 	failing   atomic.Bool  // the last line could not be written
@@ -50,9 +50,10 @@ type chunk struct {
 // New returns a queue of at most size bytes of lines in front of a writer, which it closes with itself. Lines that are lost are told of
 // by tell, which may take its time, may write to the queue, and is never called twice at once but for the last time, by Close.
 func New(to io.WriteCloser, size int, tell func(Loss)) *Queue {
-	q := &Queue{to: to, size: int64(size)}
+	q := &Queue{to: to}
+	q.size.Store(int64(size))
 	q.work = q.run
-	q.losses = losses{tell: tell, over: func() bool { return !q.failing.Load() && q.bytes.Load() <= q.size/2 }}
+	q.losses = losses{tell: tell, over: func() bool { return !q.failing.Load() && q.bytes.Load() <= q.size.Load()/2 }}
 	return q
 }
 
@@ -61,7 +62,7 @@ func New(to io.WriteCloser, size int, tell func(Loss)) *Queue {
 func (q *Queue) Write(line []byte) (int, error) {
 	need := int64(prefix + len(line))
 	q.mu.Lock()
-	fits := q.bytes.Load()+need <= q.size
+	fits := q.bytes.Load()+need <= q.size.Load()
 	switch {
 	case q.closed:
 	case fits:
@@ -170,7 +171,10 @@ func (q *Queue) shut() error {
 
 // Close writes what waits, closes the writer, and returns its error. After two seconds it gives up: it returns, and what was not written
 // is lost. The writer is closed then while it may still write, so that it ends.
-func (q *Queue) Close() error {
+func (q *Queue) Close() error { return q.close(drainTime) }
+
+// close is Close with another time to wait.
+func (q *Queue) close(wait time.Duration) error {
 	q.mu.Lock()
 	if q.closed {
 		q.mu.Unlock()
@@ -185,7 +189,7 @@ func (q *Queue) Close() error {
 	}
 	q.mu.Unlock()
 	var lost uint64
-	patience := time.NewTimer(drainTime)
+	patience := time.NewTimer(wait)
 	defer patience.Stop()
 	select {
 	case <-idle:
