@@ -138,15 +138,19 @@ func TestFailoverWithoutALog(t *testing.T) {
 // fillLog has the node log so many bytes, by requests to its admin endpoint, which it logs with their headers.
 func (n *node) fillLog(most int) {
 	n.lab.Helper()
-	filler := strings.Repeat("x", 100<<10)
+	filler := strings.Repeat("x", 50<<10) // it takes no header of more than 64 KiB
 	for size := 0; size < most; size += len(filler) {
-		r, err := http.NewRequest(http.MethodGet, "http://"+net.JoinHostPort(n.addr, adminPort)+"/config/", nil)
+		r, err := http.NewRequest(http.MethodGet, "http://"+net.JoinHostPort(n.addr, adminPort)+"/config/admin", nil)
 		n.lab.must(err)
+		r.Host = "localhost:" + adminPort
 		r.Header.Set("Filler", filler)
-		answer, err := http.DefaultClient.Do(r)
+		answer, err := adminClient.Do(r)
 		n.lab.must(err)
 		_, err = io.Copy(io.Discard, answer.Body)
 		n.lab.must(err)
 		n.lab.must(answer.Body.Close())
+		if answer.StatusCode != http.StatusOK {
+			n.lab.Fatal(answer.Status)
+		}
 	}
 }
