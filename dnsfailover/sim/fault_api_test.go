@@ -144,6 +144,33 @@ func TestFault17(t *testing.T) {
 					b.Epoch, b.Active = 0, false
 				}
 			})},
+		},
+		faultScene{
+			// And the lease, which it can read and lb2 can't, says that it still is the holder.
+			name: "the old holder alone has an answer", until: 7 * time.Minute,
+			plan: faultPlan(SharedAddress, 2, Fault{At: faultAt, For: 4 * time.Minute, Kind: Outage, Node: 1}, Fault{At: dies, For: 30 * time.Second, Kind: Freeze}),
+			at: map[time.Duration]func(p *faultPlay){faultAt + 3*time.Minute: func(p *faultPlay) {
+				if l := p.node("lb1").st.Targets[0]; l.Failing || l.Reading.Lease.Holder != "lb1" {
+					p.badf("lb1 does not read that it has the record: %+v", l)
+				}
+				p.active("lb2")
+			}},
+			want: func(p *faultPlay) {
+				p.holds(1, "lb2", dies+12*time.Second)
+				p.changes(1, 2)
+				p.passive("lb1", dies+32*time.Second)
+				p.writes("lb1", 0)
+				p.holdsUntil(0, "lb1", 0, faultAt+4*time.Minute)
+				p.holds(0, "lb2", faultAt+4*time.Minute+35*time.Second)
+				p.changes(0, 1)
+				p.epoch(8)
+				p.agree("lb2")
+			},
+			without: map[string]faultChange{"the higher epoch (R2)": faultBody(func(n *faultNode, b *engine.Body) {
+				if n.cfg.Node == nodeNames[0] && b.Active {
+					b.Epoch = 7
+				}
+			})},
 		})
 }
 

@@ -107,7 +107,47 @@ func TestFault31(t *testing.T) {
 		faultScene{
 			name: "is ill", plan: preferred, until: 4 * time.Minute, want: want(6 * time.Second),
 			without: map[string]faultChange{"the rate of voluntary moves (R8)": withoutHoldDown},
-		})
+		},
+		faultTurns())
+}
+
+// faultTurns is two nodes that are ill in turn, for 10 s each: there is always a
+// healthy one, and the service goes to it ever more rarely. Then who has it dies.
+func faultTurns() faultScene {
+	const last = faultAt + 10*time.Minute
+	var ill []Fault
+	for i := range 58 {
+		ill = append(ill, Fault{At: faultAt + time.Duration(i)*10*time.Second, For: 10 * time.Second, Kind: Sick, Node: i % 2})
+	}
+	return faultScene{
+		name: "both are ill in turn", plan: faultPlan(OneRecord, 2, append(ill, Fault{At: last, Kind: Kill, Node: Holder})...), until: last + 2*time.Minute,
+		want: func(p *faultPlay) {
+			gave := map[string][]time.Duration{} // when each has handed over
+			holder := nodeNames[0]
+			for _, v := range p.targets[0].versions {
+				if next := p.holderName(p.targets[0], v.reading); next != holder && v.at < last {
+					gave[holder] = append(gave[holder], v.at)
+					holder = next
+				}
+			}
+			for _, name := range nodeNames[:2] {
+				all := gave[name]
+				if len(all) < 5 || len(all) > 10 {
+					p.badf("%s hands over %d times", name, len(all))
+				}
+				for i := 3; i < len(all); i++ {
+					if least := min(engine.BackoffMin<<i, p.plan.HoldDown); all[i]-all[i-1] < least {
+						p.badf("%s hands over at %s, %s after the last time, and not %s", name, stamp(all[i]), all[i]-all[i-1], least)
+					}
+				}
+			}
+			to := map[string]string{"lb1": "lb2", "lb2": "lb1"}[holder]
+			p.holds(0, to, last+time.Second)
+			p.writesInAll(len(gave["lb1"]) + len(gave["lb2"]) + 1)
+			p.agree(to)
+		},
+		without: map[string]faultChange{"who flaps waits longer each time (R8)": withoutHoldDown, "a dead holder is replaced (R4)": withoutRefusals},
+	}
 }
 
 // TestFault32: the old holder comes back.

@@ -76,6 +76,7 @@ func TestFault07(t *testing.T) {
 
 // TestFault08: the holder reaches the API, and neither clients nor peers.
 func TestFault08(t *testing.T) {
+	const back = 9 * time.Second
 	known := func() faultHooks {
 		first := map[string]engine.Reading{}
 		return faultReading(func(n *faultNode, r *engine.Reading) bool {
@@ -98,6 +99,29 @@ func TestFault08(t *testing.T) {
 			p.agree("lb2")
 		},
 		without: map[string]faultChange{"the holder reads what it has (R2)": known, "death by silence (R4)": withoutSilence},
+	}, faultScene{
+		// It is back before its next reading, which the API does not answer by then.
+		name: "comes back and can't read", until: 4 * time.Minute,
+		plan: faultPlan(OneRecord, 2, Fault{At: faultAt, For: back, Kind: Isolate}, Fault{At: faultAt, For: back, Kind: NoPublic},
+			Fault{At: faultAt + back - time.Second, For: time.Minute, Kind: Outage, Node: 0}),
+		at: map[time.Duration]func(p *faultPlay){faultAt + back + 50*time.Second: func(p *faultPlay) {
+			if l := p.node("lb1").st.Targets[0]; !l.Failing || l.Reading.Lease.Holder != "lb1" {
+				p.badf("lb1 has read who has the record: %+v", l.Reading)
+			}
+		}},
+		want: func(p *faultPlay) {
+			p.moves(0, "lb2", 6*time.Second)
+			p.passive("lb1", faultAt+back+2*time.Second)
+			p.writes("lb2", 1)
+			p.writesInAll(1)
+			p.epoch(8)
+			p.agree("lb2")
+		},
+		without: map[string]faultChange{"the higher epoch (R2)": faultBody(func(n *faultNode, b *engine.Body) {
+			if n.cfg.Node == nodeNames[0] {
+				b.Epoch = min(b.Epoch, 7)
+			}
+		})},
 	})
 }
 
