@@ -31,7 +31,7 @@
 // # Other entries
 //
 // An access log may get entries that are no request, and this format may be used for other logs. Their lines are like those of
-// httpd's error log, one for each entry, with all its fields at the end:
+// httpd's error log, one for each entry, with its fields at the end, and of a request its first line and host:
 //
 //	[Sat Nov 21 16:33:46.123456 2026] [http.log.error:error] [client 192.0.2.7] dial tcp: refused request="GET / HTTP/2.0" status="502"
 //

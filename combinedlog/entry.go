@@ -114,10 +114,17 @@ func (e *entry) EncodeEntry(ent zapcore.Entry, fields []zapcore.Field) (*buffer.
 	}
 	l.resolve()
 	l.write(request, &ent)
-	// A line that is too long loses what is longest in it.
-	for l.limit = l.most / 2; l.most > 0 && len(l.out) > l.most && l.limit >= 8; l.limit /= 2 {
+	// A line that is too long loses what is longest in it, and then the last of its fields.
+	long := func() bool { return l.most > 0 && len(l.out) > l.most }
+	for l.limit = l.most / 2; long() && l.limit >= 8; l.limit /= 2 {
 		l.write(request, &ent)
 	}
+	others := l.others
+	for long() && len(l.others) > 0 {
+		l.others = l.others[:len(l.others)/2]
+		l.write(request, &ent)
+	}
+	l.others = others
 	buf := buffers.Get()
 	buf.AppendBytes(l.out)
 	l.unload()

@@ -1,6 +1,7 @@
 package combinedlog
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -208,13 +209,24 @@ func TestMaxLine(t *testing.T) {
 			}
 		}
 	}
+	many := get()
+	for i := range 200 {
+		many.more = append(many.more, zap.Int(fmt.Sprintf("a_name_of_its_own_%d", i), i))
+	}
+	many.more = append(many.more, zap.Int(long, 1))
+	if line := many.line(enc); len(line) > 1024 || !strings.Contains(line, ` a_na="0" a_na="1"`) || !strings.HasSuffix(line, "\"\n") {
+		t.Errorf("many fields: %d bytes: %s", len(line), line)
+	}
+	if line := get().line(enc); strings.Contains(line, "a_na") {
+		t.Errorf("the fields of another line are in it: %s", line)
+	}
 	fits := get()
 	fits.header["User-Agent"] = []string{strings.Repeat("x", 1024-len(get().line(enc))+len("Mozilla/5.0"))}
 	if line := fits.line(enc); len(line) != 1024 {
 		t.Errorf("a line of 1024 bytes has %d now", len(line))
 	}
 	log, out := logger(enc)
-	log.Error(long, zap.String("a", long), zap.Strings("b", []string{long}))
+	log.Error(long, append(many.more, zap.String("a", long), zap.Strings("b", []string{long}))...)
 	if n := out.Len(); n > 1024 || strings.Count(out.String(), "\n") != 1 {
 		t.Errorf("another entry has %d bytes: %s", n, out)
 	}

@@ -37,8 +37,9 @@ type Encoder struct {
 	// Most readers ignore what follows a line that they know. Default: none.
 	Fields []string `json:"fields,omitempty"`
 	// The most bytes that a line may have, its end included, 1024 to 1048576. In a line that would have more, the longest texts
-	// are cut, never within an escape. A client can make a line of over a million bytes, and GoAccess, as Debian has it, takes one
-	// of more than 4096 for several. Default: 0, no limit.
+	// are cut, never within an escape, and if that is not enough, the last fields are left out. A client can make a line of some
+	// 80,000 bytes, more with a larger `max_header_size`, and GoAccess, as Debian has it, takes one of more than 4096 for several.
+	// Default: 0, no limit.
 	MaxLine int `json:"max_line,omitempty"`
 }
 

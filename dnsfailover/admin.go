@@ -148,7 +148,7 @@ func (s *Status) pick(name string) (*StatusService, error) {
 	case name == "" && len(names) == 1:
 		return &s.Services[0], nil
 	case len(names) == 0:
-		return nil, apiError(http.StatusNotFound, "this node has no service, only names of its own")
+		return nil, apiError(http.StatusNotFound, "this node has no service, only names of its own; nothing can be ordered before the configuration has a service")
 	case name == "":
 		return nil, apiError(http.StatusBadRequest, "which service? say service=NAME, there are: %s", strings.Join(names, ", "))
 	}

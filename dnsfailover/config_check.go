@@ -203,7 +203,7 @@ func (c *Config) checkHeartbeat(f *faults) {
 	if h.Listen != "" {
 		f.of("heartbeat listen", checkListen(h.Listen, h.AllowPublic))
 	} else if c.hasPeers() && c.Address != nil && c.Address.Private == addressNone {
-		f.add("heartbeat listen is missing: without a private address there is no default")
+		f.add("heartbeat listen is missing: without a private address there is no default; write heartbeat { listen <address>:8404 }")
 	}
 
 	for i, s := range h.Secrets {
@@ -284,7 +284,7 @@ func (s *ServiceConfig) check(f *faults, leastHoldDown time.Duration) {
 		f.of(name+"witness", checkURL(s.Witness))
 		f.of(name+"witness tls_ca", checkCA(s.WitnessCA, s.Witness))
 	} else if s.WitnessCA != "" {
-		f.add("%switness_ca needs a witness", name)
+		f.add("%switness_ca is for a witness; write witness https://…, or remove it", name)
 	}
 	if s.ForeignCheck != "" {
 		f.of(name+"foreign_check", checkForeign(s.ForeignCheck))

@@ -301,7 +301,7 @@ func TestBadConfigurations(t *testing.T) {
 		{"record address", `"services": [{"name": "www", "records": [{"name": "a.example.com", "address": "elastic"}]}]`, `service www: record a.example.com address: "elastic" is none of`},
 		{"record twice", `"services": [{"name": "www", "records": [{"name": "a.example.com"}, {"name": "a.example.com", "zone_id": "/hostedzone/Z0EXAMPLE"}]}]`, "has the same name in the same hosted zone as"},
 		{"witness", cfgService(`"witness": "www.example.com"`), `service www: witness: "www.example.com" is not an http or https URL`},
-		{"witness_ca", cfgService(`"witness_ca": "/ca.pem"`), "service www: witness_ca needs a witness"},
+		{"witness_ca", cfgService(`"witness_ca": "/ca.pem"`), "service www: witness_ca is for a witness; write witness https://…, or remove it"},
 		{"witness_ca of http", cfgService(`"witness": "http://a.example.com/", "witness_ca": "/ca.pem"`), "service www: witness tls_ca: only an https URL"},
 		{"foreign check", cfgService(`"foreign_check": "udp :53"`), `service www: foreign_check: "udp :53" is not an http or https URL, such as https://www.example.com/healthz; or write tcp :443, or ping`},
 		{"foreign check port", cfgService(`"foreign_check": "tcp :70000"`), `service www: foreign_check: "tcp :70000" names no port`},

@@ -66,7 +66,7 @@ func (t *ElasticIP) look(ctx context.Context) (engine.Reading, error) {
 	if err != nil {
 		return engine.Reading{}, explainAddress(opAddresses, err)
 	}
-	for i := range out.Addresses { // there may be others in it (https://github.com/aws/aws-cli/issues/3468)
+	for i := range out.Addresses { // there may be others in it, whatever was asked for
 		a := &out.Addresses[i]
 		if t.address == aws.ToString(a.AllocationId) || t.address == aws.ToString(a.PublicIp) {
 			return t.reading(a)

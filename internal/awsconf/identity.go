@@ -126,21 +126,3 @@ func (m *metadata) getAll(ctx context.Context, targets []target) error {
 	}
 	return nil
 }
-
-// Override returns the identity with the fields of static that are set in place of its own: what the configuration says
-// wins over what the instance says.
-func (i Identity) Override(static Identity) Identity {
-	for _, f := range []struct {
-		to   *string
-		from string
-	}{
-		{&i.InstanceID, static.InstanceID}, {&i.AccountID, static.AccountID}, {&i.Region, static.Region},
-		{&i.Zone, static.Zone}, {&i.ZoneID, static.ZoneID}, {&i.InterfaceID, static.InterfaceID},
-		{&i.PrivateIPv4, static.PrivateIPv4}, {&i.PublicIPv4, static.PublicIPv4}, {&i.IPv6, static.IPv6},
-	} {
-		if f.from != "" {
-			*f.to = f.from
-		}
-	}
-	return i
-}

@@ -299,23 +299,6 @@ func FuzzFields(f *testing.F) {
 	})
 }
 
-func TestOverride(t *testing.T) {
-	found := Identity{InstanceID: "i-01234567", Region: "eu-west-1", PrivateIPv4: "10.0.0.1", PublicIPv4: "198.51.100.1"}
-	if got := found.Override(Identity{}); got != found {
-		t.Errorf("nothing to override, yet %+v", got)
-	}
-	got := found.Override(Identity{PublicIPv4: "203.0.113.1", IPv6: "2001:db8::1"})
-	want := found
-	want.PublicIPv4, want.IPv6 = "203.0.113.1", "2001:db8::1"
-	if got != want {
-		t.Errorf("got %+v", got)
-	}
-	every := Identity{"1", "2", "3", "4", "5", "6", "7", "8", "9"}
-	if got := found.Override(every); got != every {
-		t.Errorf("a field is not overridden: %+v", got)
-	}
-}
-
 func classOf(err error) Class {
 	var e *Error
 	if errors.As(err, &e) {

@@ -12,8 +12,7 @@ const maxRequest = 1 << 20
 
 // minLatency is how long an API answer takes at least. The SDK closes the body
 // of its request as soon as an answer comes, and cuts the connection if that
-// was still being finished off (github.com/aws/aws-sdk-go-v2/issues/2737). No
-// real API is fast enough for that, so this one is not either.
+// was still being finished off. No real API is fast enough for that, so this one is not either.
 const minLatency = time.Millisecond
 
 // queryService is a service of the query protocol: a form goes in, with Action
