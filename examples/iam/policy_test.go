@@ -20,7 +20,13 @@ const (
 	shared = "www.example.com"
 	own    = "lb1.example.com"
 	byTag  = "i-0123456789abcdef0.lb.example.com" // the own name of a node that is found by its tag
+
+	privateZone = "Z9876543210EXAMPLE"
+	private     = "www.example.internal"
 )
+
+// arn is how policies call a zone.
+func arn(zone string) string { return "arn:aws:route53:::hostedzone/" + zone }
 
 // oneOrMore is what a policy may write as a text or as a list of texts.
 type oneOrMore []string
@@ -75,11 +81,11 @@ func readPolicy(t *testing.T, file string) []statement {
 	return p.Statement
 }
 
-// changePolicies are the statements about changes of records, each of which has all three conditions.
-func changePolicies(t *testing.T, list []statement) (policies []awstest.ChangePolicy) {
+// changePolicies are the statements about changes of records of a zone, each of which has all three conditions.
+func changePolicies(t *testing.T, list []statement, zone string) (policies []awstest.ChangePolicy) {
 	t.Helper()
 	for _, s := range list {
-		if !slices.Equal(s.Action, oneOrMore{"route53:ChangeResourceRecordSets"}) {
+		if !slices.Equal(s.Action, oneOrMore{"route53:ChangeResourceRecordSets"}) || !slices.Contains(s.Resource, arn(zone)) {
 			continue
 		}
 		c, like := s.Condition.Equals, s.Condition.Like.Names
@@ -94,15 +100,19 @@ func changePolicies(t *testing.T, list []statement) (policies []awstest.ChangePo
 	return policies
 }
 
-// newCloud is a cloud in which an example is in force, and the environment leads to it.
-func newCloud(t *testing.T, list []statement) *awstest.Cloud {
+// newCloud is a cloud with one zone, in which an example is in force, and the environment leads to it.
+func newCloud(t *testing.T, list []statement, zone string) *awstest.Cloud {
 	t.Helper()
 	cloud := awstest.New(awstest.Config{})
 	cloud.SetRate(awstest.AnyRoute53, awstest.Rate{})
-	if _, err := cloud.AddZone(awstest.HostedZone{ID: zone, Name: "example.com"}); err != nil {
+	domain, hidden := "example.com", zone == privateZone
+	if hidden {
+		domain = "example.internal"
+	}
+	if _, err := cloud.AddZone(awstest.HostedZone{ID: zone, Name: domain, Private: hidden}); err != nil {
 		t.Fatal(err)
 	}
-	cloud.AllowChanges(changePolicies(t, list)...)
+	cloud.AllowChanges(changePolicies(t, list, zone)...)
 	serve(t, cloud, "")
 	return cloud
 }
@@ -126,45 +136,68 @@ func value(node, addrs, nonce string, epoch uint64) engine.Value {
 	return engine.Value{Addrs: addrs, TTL: 60, Lease: engine.Lease{Epoch: epoch, Holder: node, Instance: "i-" + node, Nonce: nonce, Addrs: addrs}}
 }
 
-// TestLoadBalancer holds the policies to all that is written: a name is created, goes to a node without IPv6 and back, and an own
-// name is removed, at a stop or by another node.
-func TestLoadBalancer(t *testing.T) {
-	list := slices.Concat(readPolicy(t, "load-balancer.json"), readPolicy(t, "own-names.json"))
-	cloud := newCloud(t, list)
+// write gives a name to one node after the other, and removes it if it is one that is removed, at a stop or by another node.
+func write(t *testing.T, zone, name string, removed bool, values ...engine.Value) {
+	t.Helper()
 	cfg, err := awsconf.Source{}.Load(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{shared, own, byTag} {
-		r, err := dnsfailover.NewRoute53(dnsfailover.Route53Options{Config: cfg, Zone: zone, Name: name})
-		if err != nil {
-			t.Fatal(err)
-		}
-		at, err := r.Read(t.Context())
-		if err != nil {
+	r, err := dnsfailover.NewRoute53(dnsfailover.Route53Options{Config: cfg, Zone: zone, Name: name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, err := r.Read(t.Context())
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	for _, to := range values {
+		if at, err = r.Swap(t.Context(), at, to); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		for _, to := range []engine.Value{
-			value("lb1", "203.0.113.1,2001:db8::1", "a-1", 1), value("lb2", "203.0.113.2", "b-1", 2), value("lb1", "203.0.113.1,2001:db8::1", "a-2", 3),
-		} {
-			if at, err = r.Swap(t.Context(), at, to); err != nil {
-				t.Fatalf("%s: %v", name, err)
-			}
-		}
-		if name == shared {
-			continue
-		}
-		if err := r.Remove(t.Context(), at); err != nil {
-			t.Errorf("removing %s: %v", name, err)
-		}
+	}
+	if !removed {
+		return
+	}
+	if err := r.Remove(t.Context(), at); err != nil {
+		t.Errorf("removing %s: %v", name, err)
+	}
+}
+
+// TestLoadBalancer holds the policies to all that is written: a name is created, goes to a node without IPv6 and back, and an own
+// name is removed.
+func TestLoadBalancer(t *testing.T) {
+	list := slices.Concat(readPolicy(t, "load-balancer.json"), readPolicy(t, "own-names.json"))
+	cloud := newCloud(t, list, zone)
+	for _, name := range []string{shared, own, byTag} {
+		write(t, zone, name, name != shared,
+			value("lb1", "203.0.113.1,2001:db8::1", "a-1", 1), value("lb2", "203.0.113.2", "b-1", 2), value("lb1", "203.0.113.1,2001:db8::1", "a-2", 3))
 	}
 	if r, ok := cloud.Record(zone, shared, "AAAA"); !ok || r.Values[0] != "2001:db8::1" {
 		t.Errorf("the name was not written: %+v", r)
 	}
 	expectNoMore(t, cloud, list, "route53")
+	expectZone(t, list, zone)
+}
+
+// TestPrivateZone holds the policy to a name with private addresses, which moves and is never removed.
+func TestPrivateZone(t *testing.T) {
+	list := readPolicy(t, "private-zone.json")
+	cloud := newCloud(t, list, privateZone)
+	write(t, privateZone, private, false, value("lb1", "10.0.1.4", "a-1", 1), value("lb2", "10.0.2.4", "b-1", 2))
+	if r, ok := cloud.Record(privateZone, private, "A"); !ok || r.Values[0] != "10.0.2.4" {
+		t.Errorf("the name was not written: %+v", r)
+	}
+	expectNoMore(t, cloud, list, "route53")
+	expectZone(t, list, privateZone)
+}
+
+// expectZone says that all that a policy allows of Route 53 is about one zone.
+func expectZone(t *testing.T, list []statement, zone string) {
+	t.Helper()
 	for _, s := range list {
-		if want := "arn:aws:route53:::hostedzone/" + zone; strings.HasPrefix(s.Action[0], "route53:") && !slices.Equal(s.Resource, oneOrMore{want}) {
-			t.Errorf("%s is about %s, want %s", s.Sid, s.Resource, want)
+		if strings.HasPrefix(s.Action[0], "route53:") && !slices.Equal(s.Resource, oneOrMore{arn(zone)}) {
+			t.Errorf("%s is about %s, want %s", s.Sid, s.Resource, arn(zone))
 		}
 	}
 }
@@ -224,11 +257,20 @@ func TestOthersAreRefused(t *testing.T) {
 		}}, false},
 		{"a challenge without its policy", "load-balancer.json", awstest.Change{Action: awstest.Upsert, Set: challenge}, false},
 		{"a challenge", "certificates.json", awstest.Change{Action: awstest.Upsert, Set: challenge}, true},
+		{"a name of the private zone", "private-zone.json", awstest.Change{Action: awstest.Create, Set: a(private)}, true},
+		{"a name of the private zone is overwritten", "private-zone.json", awstest.Change{Action: awstest.Upsert, Set: a(private)}, false},
+		{"another name of the private zone", "private-zone.json", awstest.Change{Action: awstest.Create, Set: a("db.example.internal")}, false},
+		{"the private zone gives no public name away", "private-zone.json", awstest.Change{Action: awstest.Create, Set: a(shared)}, false},
+		{"a name of the private zone without its policy", "load-balancer.json", awstest.Change{Action: awstest.Create, Set: a(private)}, false},
 		{"certificates give no name away", "certificates.json", awstest.Change{Action: awstest.Create, Set: a(shared)}, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			cloud := newCloud(t, readPolicy(t, tt.file))
+			zone := zone
+			if strings.HasSuffix(tt.change.Set.Name, ".internal") {
+				zone = privateZone
+			}
+			cloud := newCloud(t, readPolicy(t, tt.file), zone)
 			_, err := cloud.ChangeResourceRecordSets(awstest.Caller{}, awstest.ChangeRecordsInput{ZoneID: zone, Changes: []awstest.Change{tt.change}})
 			if (err == nil) != tt.allowed {
 				t.Errorf("got %v, want it to be allowed: %v", err, tt.allowed)
