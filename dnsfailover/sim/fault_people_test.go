@@ -166,6 +166,10 @@ func TestFault29(t *testing.T) {
 	upgrade := faultPlan(OneRecord, 3,
 		Fault{At: faultAt, For: 9 * time.Second, Kind: Exit, Node: 0}, Fault{At: faultAt + 30*time.Second, For: 9 * time.Second, Kind: Exit, Node: 1},
 		Fault{At: faultAt + time.Minute, For: 9 * time.Second, Kind: Exit, Node: 2})
+	want := func(p *faultPlay) {
+		p.stays(0)
+		p.writesInAll(0)
+	}
 	faultTest(t,
 		faultScene{
 			name: "upgrade", plan: upgrade, until: 4 * time.Minute,
@@ -183,23 +187,42 @@ func TestFault29(t *testing.T) {
 		faultScene{
 			name: "all stop", until: 2 * time.Minute,
 			plan: faultPlan(OneRecord, 2, Fault{At: faultAt, Kind: Exit, Node: 1}, Fault{At: faultAt + 5*time.Second, Kind: Exit, Node: 0}),
-			want: func(p *faultPlay) {
-				p.stays(0)
-				p.writesInAll(0)
-				for _, n := range p.nodes {
-					if n.up {
-						p.badf("%s still runs", nodeNames[n.id])
-					}
-				}
+			at: map[time.Duration]func(p *faultPlay){
+				faultAt + time.Second:   func(p *faultPlay) { p.ended("lb2") },
+				faultAt + 6*time.Second: func(p *faultPlay) { p.ended("lb1") },
 			},
-			without: map[string]faultChange{"who stops claims nothing, and takes nothing away (I3)": func() faultHooks {
-				return faultHooks{does: func(n *faultNode, a engine.Action) engine.Action {
-					if _, ok := a.(engine.Left); ok && n.st.Role == engine.Active { // as a node that takes its name away when it goes
-						n.w.begin(&Fault{At: n.w.now, Kind: EditDelete, Group: 1})
+			want: want,
+			without: map[string]faultChange{
+				"who is gone is no candidate (R3)": faultOf(faultHooks{told: func(n *faultNode, ev engine.Event) engine.Event {
+					if h, ok := ev.(engine.Heartbeat); ok && h.Reply != engine.Answered && n.w.now > faultAt {
+						return nil
 					}
-					return a
-				}}
+					return ev
+				}}),
+				"who stops takes nothing away (I3)": faultOf(faultHooks{does: func(n *faultNode, a engine.Action) engine.Action {
+					if _, ok := a.(engine.Left); !ok || n.st.Role != engine.Active {
+						return a
+					}
+					to := n.w.nodes[indexOf(nodeNames[:], n.cfg.Node)]
+					to.inProcess(time.Second/2, func() { to.die("has left") })
+					return engine.Swap{Target: n.cfg.Targets[0].ID, From: n.st.Targets[0].Reading, Deadline: engine.Never} // to nothing
+				}}),
+			},
+		},
+		faultScene{
+			name: "all stop at once", until: 2 * time.Minute,
+			plan: faultPlan(OneRecord, 2, Fault{At: faultAt, Kind: Exit, Node: 0}, Fault{At: faultAt, Kind: Exit, Node: 1}),
+			at: map[time.Duration]func(p *faultPlay){faultAt + time.Second: func(p *faultPlay) {
+				p.ended("lb1")
+				p.ended("lb2")
 			}},
+			want: want,
+			without: map[string]faultChange{"who stops claims nothing (R6)": faultOf(faultHooks{told: func(n *faultNode, ev engine.Event) engine.Event {
+				if c, ok := ev.(engine.Command); ok && c.What == engine.Stop && n.cfg.Node != "lb1" {
+					return nil
+				}
+				return ev
+			}})},
 		})
 }
 

@@ -159,6 +159,13 @@ func (p *faultPlay) active(name string) {
 	}
 }
 
+// ended wants the process of a node to have ended, now.
+func (p *faultPlay) ended(name string) {
+	if p.node(name).up {
+		p.badf("at %s %s still runs", stamp(p.now), name)
+	}
+}
+
 // waits wants a node to say why it does not claim, now.
 func (p *faultPlay) waits(name string, codes ...engine.WhyCode) {
 	got := p.node(name).st.Waiting
