@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -101,9 +102,23 @@ func TestSecurityGroups(t *testing.T) {
 		"LoadBalancers tcp 8404 LoadBalancers",
 		"LoadBalancers udp 443 0.0.0.0/0",
 		"LoadBalancers udp 443 ::/0",
+		"Logs tcp LogPort LoadBalancers",
 		"Storage tcp 2049 LoadBalancers",
 	}
 	if d := cmp.Diff(want, opened(t, "security-groups.json")); d != "" {
 		t.Errorf("(-want +open)\n%s", d)
+	}
+}
+
+// TestLogPort holds the port of the host with the logs to those that the other files here have.
+func TestLogPort(t *testing.T) {
+	template := read(t, "security-groups.json")
+	for file, port := range map[string]string{"rsyslog/receive.conf": `port="5515"`, "rsyslog/send.conf": `port="5515"`, "Caddyfile.queue": "logs.internal:5140"} {
+		if !strings.Contains(read(t, file), port) {
+			t.Errorf("%s does not have %s", file, port)
+		}
+	}
+	if !strings.Contains(template, `"Default": 5515,`) || !strings.Contains(template, "5515 for rsyslog/receive.conf, 5140 for Caddyfile.queue") {
+		t.Error("the template names other ports")
 	}
 }

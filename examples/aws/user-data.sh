@@ -7,9 +7,10 @@
 set -euo pipefail
 umask 022
 
-# caddy-ec2 (as xcaddy or cmd/xbuild makes it), Caddyfile and caddy-ec2.service (examples/systemd) in one archive, and its checksum, so that
-# what runs is what was tested, whoever may write the bucket:
+# caddy-ec2, Caddyfile and caddy-ec2.service (examples/systemd) in one archive, and its checksum, so that what runs is what was tested,
+# whoever may write the bucket. Graviton instances, such as t4g.small, are arm64, others amd64:
 #
+#	go run ./cmd/xbuild -os linux -arch arm64 -o caddy-ec2
 #	tar -czf v1.tar.gz caddy-ec2 Caddyfile caddy-ec2.service && sha256sum v1.tar.gz && aws s3 cp v1.tar.gz s3://example-releases/caddy-ec2/
 release=s3://example-releases/caddy-ec2/v1.tar.gz
 checksum=0000000000000000000000000000000000000000000000000000000000000000
@@ -19,7 +20,11 @@ checksum=0000000000000000000000000000000000000000000000000000000000000000
 #	aws ssm put-parameter --name /caddy-ec2/failover.key --type SecureString --value "$(openssl rand -hex 32)"
 secret=/caddy-ec2/failover.key
 
-# An EFS file system for certificates, and an access point of it that is one directory and one user.
+# An EFS file system for certificates, and an access point of it that is one directory and one user, whoever writes: so the directory needs
+# no owner of this machine.
+#
+#	aws efs create-access-point --file-system-id fs-... --posix-user Uid=1000,Gid=1000 \
+#		--root-directory 'Path=/caddy,CreationInfo={OwnerUid=1000,OwnerGid=1000,Permissions=0700}'
 files=fs-0123456789abcdef0
 access_point=fsap-0123456789abcdef0
 
@@ -65,13 +70,15 @@ install -D -m 644 /dev/stdin /etc/systemd/system/caddy-ec2.service.d/environment
 	EnvironmentFile=/etc/caddy/environment
 END
 
-# By "soft", Caddy gets an error and does not wait for ever when the file system does not answer. A node that can't mount it gets certificates
-# of its own in the directory below.
-mountpoint -q /mnt/caddy || install -d -m 700 -o caddy -g caddy /mnt/caddy
+# The directory below the storage is root's: on a node that can't mount it, Caddy finds nothing, can write nothing, and so orders no
+# certificate of its own. When the storage is back: mount /mnt/caddy && systemctl reload caddy-ec2
+mountpoint -q /mnt/caddy || install -d -m 555 -o root -g root /mnt/caddy
+# By "soft", Caddy gets an error and does not wait for ever when the file system does not answer.
 dnf --assumeyes --quiet install amazon-efs-utils || echo "no amazon-efs-utils" >&2
 grep -q ' /mnt/caddy ' /etc/fstab ||
 	echo "$files:/ /mnt/caddy efs _netdev,nofail,noresvport,tls,iam,accesspoint=$access_point,soft,timeo=150 0 0" >>/etc/fstab
-mount /mnt/caddy || echo "the storage is not there: certificates of this node alone" >&2
+mountpoint -q /mnt/caddy || mount /mnt/caddy || true
+runuser -u caddy -- test -w /mnt/caddy || echo "caddy can't write the storage: no certificate for this node" >&2
 
 systemctl daemon-reload
 systemctl enable --now caddy-ec2

@@ -7,6 +7,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -80,6 +81,23 @@ func TestUserData(t *testing.T) {
 				t.Errorf("%s uses %s, which the script does not set", name, v[1])
 			}
 		}
+	}
+}
+
+// TestStorageAway: without the storage nothing can be written at its place but by root, so that no node has certificates of its own.
+func TestStorageAway(t *testing.T) {
+	const place = "/mnt/caddy"
+	script := read(t, "user-data.sh")
+	made := regexp.MustCompile(`(?m)^[^#\n]*\b(?:install|mkdir|chmod|chown)\b.*`+place+`$`).FindAllString(script, -1)
+	want := []string{"mountpoint -q " + place + " || install -d -m 555 -o root -g root " + place}
+	if !slices.Equal(made, want) {
+		t.Errorf("the script makes the place of the storage by %q, want %q", made, want)
+	}
+	if user := regexp.MustCompile(`(?m)^User=(\S+)$`).FindStringSubmatch(read(t, "../systemd/caddy-ec2.service")); user == nil || user[1] == "root" {
+		t.Errorf("the unit runs Caddy as root, who may write everywhere: %q", user)
+	}
+	if access := read(t, "../systemd/caddy-ec2.service"); strings.Contains(access, "CAP_DAC_OVERRIDE") {
+		t.Error("the unit lets Caddy write everywhere")
 	}
 }
 
