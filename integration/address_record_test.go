@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -64,16 +65,62 @@ func TestElasticIPWithARecord(t *testing.T) {
 	}
 }
 
+// A record in a private zone has the private address of whoever has the Elastic IP.
+func TestElasticIPWithAPrivateRecord(t *testing.T) {
+	e := newEIP(t, 2, eipOptions{record: true})
+	zone, err := e.cloud.AddZone(awstest.HostedZone{Name: "example.internal", Private: true})
+	e.must(err)
+	e.each(func(c *conf) {
+		c.rest += fmt.Sprintf("\nrecord %s {\naddress private\nzone_id %s\nttl 5s\n}", insideName, zone)
+	})
+	e.start()
+	follows := func(n *node) {
+		t.Helper()
+		since := time.Now()
+		e.eventually("the private record to follow to "+n.name, func() bool {
+			set, _ := e.cloud.Record(zone, insideName, "A")
+			return slices.Equal(set.Values, []string{n.addr}) && e.has(n)
+		})
+		t.Logf("the private record followed to %s %s after the fault", n.name, time.Since(since).Round(time.Millisecond))
+		e.holds(n)
+		e.still() // the public record stays at the Elastic IP
+	}
+	lb1, lb2 := e.nodes[0], e.nodes[1]
+	follows(lb1)
+	lb1.kill()
+	follows(lb2)
+	lb1.spawn()
+	e.hear()
+	lb2.term()
+	lb2.ended()
+	follows(lb1)
+	e.called(2, 3)
+}
+
 // Route 53 does not answer while the holder dies. The address moves all the same, and the lease follows when it can.
 func TestElasticIPWhileRoute53IsDown(t *testing.T) {
+	for name, c := range map[string]struct {
+		kind awstest.FaultKind
+		most time.Duration
+	}{
+		"no connection": {awstest.Drop, 6 * time.Second},
+		"no answer":     {awstest.Hang, 12 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eipWhileRoute53IsDown(t, awstest.Fault{Service: "route53", Kind: c.kind}, c.most+slack)
+		})
+	}
+}
+
+func eipWhileRoute53IsDown(t *testing.T, outage awstest.Fault, most time.Duration) {
 	e := newEIP(t, 2, eipOptions{record: true})
 	e.start()
 	e.ask()
 	lb1, lb2 := e.nodes[0], e.nodes[1]
-	restore := e.cloud.Outage("route53")
+	restore := e.cloud.Inject(outage)
 	defer restore()
 	fault := lb1.kill()
-	took := e.moved(lb2, fault, 6*time.Second+slack)
+	took := e.moved(lb2, fault, most)
 	e.served(lb2, fault, took+slack)
 	e.called(1, 2)
 

@@ -11,6 +11,7 @@ import (
 const (
 	recordName = "lb.example.com"
 	otherName  = "www.example.com"
+	insideName = "lb-int.example.internal"
 	ownSuffix  = ".node.example.com"
 	beatPort   = "8404"
 	adminPort  = "2019"

@@ -36,7 +36,7 @@ type lab struct {
 
 // policy is what the nodes may do to the zone: no UPSERT, and no other names. With it every test shows that no more is needed.
 var policy = awstest.ChangePolicy{
-	Names:   []string{recordName, otherName, "*" + ownSuffix, "_dnsfailover.*.example.com"},
+	Names:   []string{recordName, otherName, insideName, "_dnsfailover." + insideName, "*" + ownSuffix, "_dnsfailover.*.example.com"},
 	Types:   []string{"A", "AAAA", "TXT"},
 	Actions: []awstest.ChangeAction{awstest.Create, awstest.Delete},
 }
