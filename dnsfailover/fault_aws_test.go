@@ -73,26 +73,45 @@ func TestFault16(t *testing.T) {
 	})
 }
 
-// TestFault25: the metadata service is throttled. A process that starts then knows nothing, and does nothing; one that knows
-// itself goes on as what it was.
+// TestFault25: the metadata service is slow, throttled or out of reach, or does not show the tags. A process that starts then knows
+// nothing, and does nothing; one that knows itself goes on as what it was, but for a tag that is gone.
 func TestFault25(t *testing.T) {
-	t.Run("at the start", func(t *testing.T) {
+	for fault, begin := range map[string]func(l *selfLab){
+		"slow": func(l *selfLab) {
+			l.cloud.Inject(awstest.Fault{Service: "imds", Action: "*", Latency: 10 * time.Second})
+		},
+		"throttled": func(l *selfLab) { l.cloud.Inject(awstest.Fault{Service: "imds", Action: "*", Status: 429}) },
+		"too far":   func(l *selfLab) { l.options(awstest.MetadataOptions{HopLimit: 1, Hops: 2, InstanceTags: true}) },
+	} {
+		t.Run(fault, func(t *testing.T) {
+			l := newSelfLab(t)
+			cfg := records("public")
+			before := l.must(cfg)
+			begin(l)
+			started := make(chan error, 1)
+			go func() {
+				_, err := findSelfBy(t.Context(), &cfg, new(awsconf.Self))
+				started <- err
+			}()
+			if during := l.must(cfg); during.Stale == nil {
+				t.Error("it has an answer")
+			} else if diff := cmp.Diff(before, during, selfFields, cmpopts.IgnoreFields(Self{}, "Stale")); diff != "" {
+				t.Errorf("it is somebody else now: %s", diff)
+			}
+			if err := <-started; err == nil {
+				t.Error("a process that starts takes itself for somebody")
+			}
+		})
+	}
+	t.Run("no tags", func(t *testing.T) {
 		l := newSelfLab(t)
 		cfg := records("public")
-		for fault, prepare := range map[string]func() (heal func()){
-			"throttled": func() func() { return l.cloud.Inject(awstest.Fault{Service: "imds", Action: "*", Status: 429}) },
-			"too far": func() func() {
-				l.options(awstest.MetadataOptions{HopLimit: 1, Hops: 2, InstanceTags: true})
-				return func() { l.options(awstest.MetadataOptions{HopLimit: 1, Hops: 1, InstanceTags: true}) }
-			},
-		} {
-			heal := prepare()
-			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-			if s, err := findSelfBy(ctx, &cfg, new(awsconf.Self)); err == nil {
-				t.Errorf("%s: it takes itself for %+v", fault, s)
-			}
-			cancel()
-			heal()
+		cfg.Node = "{ec2.tag.Name}"
+		l.must(cfg)
+		l.options(awstest.MetadataOptions{HopLimit: 1, Hops: 1})
+		for range 2 { // as one that knew it, and as one that starts
+			l.fails(cfg, "aws ec2 modify-instance-metadata-options", "--instance-metadata-tags enabled")
+			l.imds = awsconf.Self{}
 		}
 	})
 	faultBoth(t, "what is known stays known", func(t *testing.T, without bool, n *faultNotes) {
