@@ -69,7 +69,7 @@ func TestEveryNodeServes(t *testing.T) {
 	}
 	lb1.spawn()
 	l.together(lb1, lb2, lb3)
-	l.hear()
+	l.fit()
 
 	before := l.crowd.now()
 	lb2.term()

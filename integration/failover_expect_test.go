@@ -120,6 +120,25 @@ func (l *lab) holds(n *node) {
 	l.eventually("all to agree that "+n.name+" has the service", func() bool { return l.agree(n) })
 }
 
+// fit waits until all processes that run hear that each other one is healthy and able: then the one that has the service hands it over
+// when it stops.
+func (l *lab) fit() {
+	l.Helper()
+	l.hear()
+	l.eventually("all to hear that the others are fit", func() bool {
+		for _, n := range l.nodes {
+			for _, s := range n.status().Services {
+				for i := range s.Peers {
+					if p := &s.Peers[i]; !p.Healthy || !p.Able || p.Doubtful {
+						return false
+					}
+				}
+			}
+		}
+		return true
+	})
+}
+
 // hear waits until all processes that run hear each other.
 func (l *lab) hear() {
 	l.Helper()

@@ -11,7 +11,7 @@ import (
 func TestStopHandsOver(t *testing.T) {
 	l := newLab(t, 2)
 	l.start()
-	l.hear()
+	l.fit()
 	l.ask()
 	lb1, lb2 := l.nodes[0], l.nodes[1]
 
@@ -39,7 +39,7 @@ func TestStopHandsOver(t *testing.T) {
 func TestRollingRestart(t *testing.T) {
 	l := newLab(t, 2)
 	l.start()
-	l.hear()
+	l.fit()
 	l.ask()
 	lb1, lb2 := l.nodes[0], l.nodes[1]
 	for _, n := range []struct{ old, next *node }{{lb1, lb2}, {lb2, lb1}} {
@@ -48,7 +48,7 @@ func TestRollingRestart(t *testing.T) {
 		n.old.spawn()
 		n.old.up()
 		l.holds(n.next)
-		l.hear()
+		l.fit()
 	}
 	l.calm(lb1)
 	l.wrote(3)
@@ -99,7 +99,7 @@ func TestAllRestartedAtOnce(t *testing.T) {
 func TestListenerIsClosed(t *testing.T) {
 	l := newLab(t, 2)
 	l.start()
-	l.hear()
+	l.fit()
 	l.ask()
 	lb1, lb2 := l.nodes[0], l.nodes[1]
 	site := lb1.conf.site
@@ -119,7 +119,7 @@ func TestListenerIsClosed(t *testing.T) {
 func TestOperator(t *testing.T) {
 	l := newLab(t, 2)
 	l.start()
-	l.hear()
+	l.fit()
 	l.ask()
 	lb1, lb2 := l.nodes[0], l.nodes[1]
 	order := func(n *node, what string) {

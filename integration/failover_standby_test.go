@@ -127,7 +127,7 @@ func TestStopDuringAnOutage(t *testing.T) {
 	l := newLab(t, 2)
 	l.each(func(c *conf) { c.checks += "\nhand_over 2s" })
 	l.start()
-	l.hear()
+	l.fit()
 	lb1, lb2 := l.nodes[0], l.nodes[1]
 	restore := l.cloud.Outage("route53")
 	defer restore()
