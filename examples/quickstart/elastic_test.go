@@ -51,6 +51,31 @@ func associate(t *testing.T, w *world, name string) {
 	}
 }
 
+// leadsTo waits until a site is that of a load balancer. An answer of EC2 is not the moment in which packets go elsewhere, nor is a
+// connection that begins just then sure to live.
+func leadsTo(t *testing.T, client *http.Client, url, name string) {
+	t.Helper()
+	deadline := time.After(30 * time.Second)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		var body []byte
+		resp, err := client.Get(url)
+		if err == nil {
+			body, err = io.ReadAll(resp.Body)
+			resp.Body.Close()
+		}
+		if err == nil && string(body) == name {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("%q answers, %v, want %s", body, err, name)
+		}
+	}
+}
+
 func TestElasticIPLeadsToItsHolder(t *testing.T) {
 	newPort(t)
 	p, err := free()
@@ -72,15 +97,7 @@ func TestElasticIPLeadsToItsHolder(t *testing.T) {
 	began := time.Now()
 	for n, name := range []string{"lb1", "lb2", "lb1"} {
 		associate(t, w, name)
-		resp, err := client.Get("http://" + net.JoinHostPort(elasticAddress, strconv.Itoa(p.site)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := io.ReadAll(resp.Body)
-		resp.Body.Close()
-		if err != nil || string(body) != name {
-			t.Errorf("%q answers, %v, want %s", body, err, name)
-		}
+		leadsTo(t, client, "http://"+net.JoinHostPort(elasticAddress, strconv.Itoa(p.site)), name)
 		if h := w.held(); h.at != name || h.by != "lb1" || h.address != elasticAddress {
 			t.Errorf("%+v, want it at %s", h, name)
 		}
