@@ -70,7 +70,7 @@ CustomLog %[5]s vhost_combined
 		case <-tick.C:
 		case err := <-ended:
 			ended <- err
-			t.Skipf("apache2 does not run here: %v: %s", err, out.String())
+			t.Fatalf("apache2 has ended: %v: %s", err, out.String())
 		case <-deadline:
 			t.Fatal("apache2 does not listen")
 		}
