@@ -106,9 +106,14 @@ func (a *edgeAsker) ask(patience time.Duration) (time.Duration, error) {
 	return time.Since(start), nil
 }
 
-// newEdgeQueue starts a server whose access log has this output, and whose own log tells of lines that are lost.
-func newEdgeQueue(t *testing.T, output string) (*edgeServer, *edgeAsker) {
+// newEdgeQueue starts a server whose access log has this output, and whose own log tells of lines that are lost. Requests are in logs
+// with other outputs, too.
+func newEdgeQueue(t *testing.T, output string, others ...string) (*edgeServer, *edgeAsker) {
 	t.Helper()
+	more := ""
+	for i, o := range others {
+		more += fmt.Sprintf("log other%d {\noutput %s\nformat combined\ninclude http.log.access\n}\n", i, o)
+	}
 	s := newEdgeServer(t)
 	port := s.ports(1)[0]
 	addr := "127.0.0.1:" + port
@@ -119,6 +124,7 @@ func newEdgeQueue(t *testing.T, output string) (*edgeServer, *edgeAsker) {
 		level WARN
 		exclude http.log.access
 	}
+	%s
 }
 http://:%s {
 	bind 127.0.0.1
@@ -128,7 +134,7 @@ http://:%s {
 	}
 	respond hello
 }
-`, port, output), addr)
+`, more, port, output), addr)
 	conn, err := net.Dial("tcp", addr)
 	s.must(err)
 	t.Cleanup(func() { conn.Close() })
@@ -216,11 +222,11 @@ func TestReceiverHangsBehindQueue(t *testing.T) {
 	}
 }
 
-// A server stops in time, though its log hangs, and says what is lost.
+// A server stops in time, though its logs hang, and says what is lost. All of them together have the two seconds that one has.
 func TestStopWhileReceiverHangs(t *testing.T) {
 	t.Parallel()
-	r := newEdgeStuck(t)
-	s, a := newEdgeQueue(t, "queue {\nto net tcp/"+r.addr+"\nsize 1MiB\n}")
+	hangs := func() string { return "queue {\nto net tcp/" + newEdgeStuck(t).addr + "\nsize 1MiB\n}" }
+	s, a := newEdgeQueue(t, hangs(), hangs(), hangs())
 	for range 6000 { // some 24 MB: what is on the way and the queue are full
 		if _, err := a.ask(patience); err != nil {
 			t.Fatalf("request %d: %v", a.sent, err)
@@ -229,9 +235,22 @@ func TestStopWhileReceiverHangs(t *testing.T) {
 	a.conn.Close()
 	start := time.Now()
 	s.stop()
+	took := time.Since(start)
 	lost, words := edgeLost(s)
 	if lost < 1<<20/4200 || len(words) == 0 || words[len(words)-1] != "a log is closed after some of its lines were lost" {
 		t.Errorf("%d lost: %q", lost, words)
 	}
-	t.Logf("stopped in %v, %d lines lost", time.Since(start), lost)
+	closed := 0
+	for _, w := range words {
+		if w == "a log is closed after some of its lines were lost" {
+			closed++
+		}
+	}
+	if closed != 3 {
+		t.Errorf("of 3 logs %d are closed: %q", closed, words)
+	}
+	t.Logf("stopped in %v, %d lines lost", took, lost)
+	if took > 5*time.Second {
+		t.Errorf("it stopped only after %v", took)
+	}
 }
