@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -36,7 +37,21 @@ func (p *ports) shared() []*int { return []*int{&p.site, &p.heartbeat} }
 // local is an address on 127.0.0.1.
 func local(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
-// free chooses ports that nobody uses, so that stories can run side by side, and beside the show.
+// onFreePorts starts something on ports that nobody uses, so that stories can run side by side, and beside the show. What another
+// program takes in the meantime costs a further try.
+func onFreePorts(start func(ports) error) error {
+	const tries = 3
+	for n := 1; ; n++ {
+		p, err := free()
+		if err != nil {
+			return err
+		}
+		if err = start(p); n == tries || !errors.Is(err, syscall.EADDRINUSE) {
+			return err
+		}
+	}
+}
+
 func free() (ports, error) {
 	var machines []string
 	for n := 1; n <= staticHost; n++ {
@@ -47,35 +62,36 @@ func free() (ports, error) {
 	if p.backend, err = freePort(machines...); err != nil {
 		return p, err
 	}
-	find := func(list []*int, hosts ...string) {
-		for _, to := range list {
-			for again := true; again && err == nil; again = p.twice(to) {
-				*to, err = freePort(hosts...)
-			}
+	for _, to := range p.shared() {
+		if *to, err = freePort(p.addresses()...); err != nil {
+			return p, err
 		}
 	}
-	find(p.shared(), p.addresses()...)
-	find(p.single(), "127.0.0.1")
-	return p, err
-}
-
-// twice reports whether another of the ports is the same.
-func (p *ports) twice(one *int) bool {
-	for _, other := range append(p.single(), p.shared()...) {
-		if other != one && *other == *one {
-			return true
+	for _, to := range p.single() {
+		if *to, err = freePort("127.0.0.1"); err != nil {
+			return p, err
 		}
 	}
-	return false
+	return p, nil
 }
 
-// freePort returns a port that can be listened on at all of the hosts. It is below those that systems give to outgoing
-// connections, one of which could take it before it is used.
+// The ports that freePort chooses from are below those that systems give to outgoing connections, one of which could take a port
+// before it is used.
+const lowestPort, portCount = 20000, 10000
+
+// lastPort makes freePort go through its ports one by one, from anywhere: no two that run side by side get the same.
+var lastPort = func() *atomic.Uint32 {
+	var n atomic.Uint32
+	n.Store(rand.Uint32N(portCount))
+	return &n
+}()
+
+// freePort returns a port that can be listened on at all of the hosts.
 func freePort(hosts ...string) (int, error) {
-	const tries, lowest, count = 100, 20000, 10000
+	const tries = 100
 	var last error
 	for range tries {
-		port := lowest + rand.N(count)
+		port := lowestPort + int(lastPort.Add(1)%portCount)
 		if last = listenable(port, hosts); last == nil {
 			return port, nil
 		}

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"net"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -18,19 +20,50 @@ func newPort(t *testing.T) int {
 
 func TestFreePortsDiffer(t *testing.T) {
 	newPort(t)
-	p, err := free()
-	if err != nil {
-		t.Fatal(err)
-	}
 	seen := make(map[int]bool)
-	for _, port := range append(p.single(), p.shared()...) {
-		if *port == 0 || seen[*port] {
-			t.Errorf("%+v", p)
+	for range 2 {
+		p, err := free()
+		if err != nil {
+			t.Fatal(err)
 		}
-		seen[*port] = true
-		if err := listenable(*port, []string{"127.0.0.1"}); err != nil {
-			t.Error(err)
+		for _, port := range append(append(p.single(), p.shared()...), &p.backend) {
+			if *port == 0 || seen[*port] {
+				t.Errorf("%+v", p)
+			}
+			seen[*port] = true
 		}
+	}
+}
+
+func TestTakenPortsAreReplaced(t *testing.T) {
+	newPort(t)
+	taken := inUse("127.0.0.1:80", syscall.EADDRINUSE)
+	other := errors.New("another error")
+	tests := []struct {
+		name  string
+		fails []error // of the tries, one by one; none after them
+		want  error
+		tries int
+	}{
+		{"all are free", nil, nil, 1},
+		{"one is taken", []error{taken}, nil, 2},
+		{"always one is taken", []error{taken, taken, taken}, taken, 3},
+		{"another error", []error{other}, other, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			seen := make(map[int]bool)
+			err := onFreePorts(func(p ports) error {
+				seen[p.backend] = true
+				if n := len(seen); n <= len(tt.fails) {
+					return tt.fails[n-1]
+				}
+				return nil
+			})
+			if err != tt.want || len(seen) != tt.tries {
+				t.Errorf("%v after %d tries, want %v after %d", err, len(seen), tt.want, tt.tries)
+			}
+		})
 	}
 }
 

@@ -213,15 +213,16 @@ const (
 
 // open starts everything on ports of its own, and gives the story its traffic.
 func (s *story) open(bin string, sc scene, c clients) (*stage, error) {
-	p, err := free()
-	if err != nil {
-		return nil, err
-	}
 	c.connections, c.rate = storyConnections, storyRate
-	st, err := newStage(s.ctx, bin, "", p, sc, c)
+	var st *stage
+	err := onFreePorts(func(p ports) (err error) {
+		st, err = newStage(s.ctx, bin, "", p, sc, c)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
+	p := st.ports
 	s.traffic, s.dead = st.traffic, st.dead
 	fmt.Fprintf(s.out, "the site is at %s, its backends at %s to %s port %d, AWS at %s, DNS at %s, Caddy's binary is %s\n",
 		st.traffic.url, host(1), host(staticHost), p.backend, local(p.api), local(p.dns), shortPath(bin))
