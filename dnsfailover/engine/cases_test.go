@@ -124,6 +124,24 @@ func TestDeletedHomeIsLeftToTheNextHolder(t *testing.T) {
 	}
 }
 
+// Who was to put it back has done so: a reading from before that is no reason to claim.
+func TestDeletedHomeHasBeenPutBack(t *testing.T) {
+	n := newNode(t)
+	n.standby()
+	n.holds[home] = Reading{Token: "none"}
+	for n.st.Targets[0].Reading.Exists {
+		n.run(second / 10)
+	}
+	n.run(second)
+	if n.st.Waiting != (Why{LeftToActive, "lb2"}) {
+		t.Fatalf("it waits: %v", n.st.Waiting)
+	}
+	n.holds[home] = leased("lb2", 8, addr2)
+	n.run(time.Minute)
+	n.wantNoWrite()
+	n.wantRole(Standby)
+}
+
 // A peer that was told nothing of the service under this node's name for it, as
 // while one node after the other gets another definition.
 func TestDefinitionChangesOnOneNodeAfterTheOther(t *testing.T) {
