@@ -12,8 +12,11 @@ import (
 func newPort(t *testing.T) int {
 	t.Helper()
 	p, err := free()
-	if err != nil {
+	if errors.Is(err, syscall.EADDRNOTAVAIL) {
 		t.Skipf("this needs the loopback addresses %s to %s: %v", host(1), host(staticHost), err)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 	return p.backend
 }

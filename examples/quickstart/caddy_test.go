@@ -141,7 +141,7 @@ func TestBinaryIsNamed(t *testing.T) {
 func TestCaddyThatEndsAtOnce(t *testing.T) {
 	bin, err := exec.LookPath("false")
 	if err != nil {
-		t.Skipf("this needs a program that fails: %v", err)
+		t.Skipf("this needs the program false, which every Unix has: %v", err)
 	}
 	port, err := freePort("127.0.0.1")
 	if err != nil {
