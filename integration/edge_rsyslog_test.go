@@ -21,14 +21,14 @@ import (
 // edgeRsyslog is an rsyslogd with a file of examples/aws/rsyslog.
 type edgeRsyslog struct {
 	*edgeServer
-	cmd    *exec.Cmd
-	config string
+	program, config string
+	cmd             *exec.Cmd
 }
 
 // newEdgeRsyslog makes one that does not run yet. What a user would have to change, is changed.
 func newEdgeRsyslog(s *edgeServer, example string, change ...string) *edgeRsyslog {
 	s.Helper()
-	logtest.Program(s.T, "rsyslogd", "rsyslog", "/usr/sbin/rsyslogd")
+	program := logtest.Program(s.T, "rsyslogd", "rsyslog", "/usr/sbin/rsyslogd")
 	text, err := os.ReadFile(filepath.Join("..", "examples", "aws", "rsyslog", example))
 	s.must(err)
 	for i := 0; i < len(change); i += 2 {
@@ -37,7 +37,7 @@ func newEdgeRsyslog(s *edgeServer, example string, change ...string) *edgeRsyslo
 		}
 		text = bytes.ReplaceAll(text, []byte(change[i]), []byte(change[i+1]))
 	}
-	r := &edgeRsyslog{edgeServer: s, config: s.file(example)}
+	r := &edgeRsyslog{edgeServer: s, program: program, config: s.file(example)}
 	spool := s.file("spool-" + example)
 	s.must(os.Mkdir(spool, 0o700))
 	s.must(os.WriteFile(r.config, fmt.Appendf(nil, "global(workDirectory=%q)\n%s", spool, text), 0o600))
@@ -46,15 +46,14 @@ func newEdgeRsyslog(s *edgeServer, example string, change ...string) *edgeRsyslo
 
 func (r *edgeRsyslog) start() {
 	r.Helper()
-	name := logtest.Program(r.T, "rsyslogd", "rsyslog", "/usr/sbin/rsyslogd")
-	check := exec.Command(name, "-N1", "-f", r.config)
+	check := exec.Command(r.program, "-N1", "-f", r.config)
 	if out, err := check.CombinedOutput(); err != nil {
 		if bytes.Contains(out, []byte("could not load module")) {
 			r.Skipf("rsyslog lacks a module: apt-get install rsyslog-relp: %s", out)
 		}
 		r.Fatalf("%s is not valid: %v: %s", r.config, err, out)
 	}
-	r.cmd = exec.Command(name, "-n", "-f", r.config, "-i", r.config+".pid")
+	r.cmd = exec.Command(r.program, "-n", "-f", r.config, "-i", r.config+".pid")
 	r.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	r.must(r.cmd.Start())
 	cmd := r.cmd
